@@ -1,0 +1,28 @@
+"""Data sets: loading, splitting by group, augmentation, scores.
+
+`load` takes a name (`digits`), a folder of pictures or an `.npz` file; each kind of source is one file in `sources/`.
+"""
+
+from __future__ import annotations
+
+from .augment import Augment, Flip
+from .dataset import BadFile, Dataset, Kind, LoadReport, Normalization, Part
+from .load import Options, load
+from .score import Score, score
+from .split import cut_by_group
+
+__all__ = [
+    "Augment",
+    "BadFile",
+    "Dataset",
+    "Flip",
+    "Kind",
+    "LoadReport",
+    "Normalization",
+    "Options",
+    "Part",
+    "Score",
+    "cut_by_group",
+    "load",
+    "score",
+]

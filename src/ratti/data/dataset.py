@@ -1,0 +1,190 @@
+"""What a data set is: arrays, labels, class names, groups, and three parts of which one is sealed.
+
+DESIGN decision 9: whatever selects never sees the test set. The test part is therefore reachable through one
+accessor, `Dataset.open_test(why)`, which records that it was opened and by whom.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import DataError
+from ..types import Array, Quant, Shape
+
+
+class Kind(enum.Enum):
+    """What the samples are; it decides the input convention and the augmentation."""
+
+    IMAGE = "image"  # uint8 pixels
+    SIGNAL = "signal"  # int16 or float32 values
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """real = (value - mean) / std, per channel (or one value for all).
+
+    Images: mean = std = 128, always. The int8 code of a pixel is then pixel - 128 with scale 1/128 and zero point 0,
+    and firmware computes it as `pixel ^ 0x80`. Signals: mean and std of the train part.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise ValueError(f"{len(self.mean)} means and {len(self.std)} standard deviations")
+        if any(not s > 0 for s in self.std):
+            raise ValueError("a standard deviation must be above zero")
+
+    def real(self, x: Array) -> Array:
+        """(N, H, W, C) of any type to float32 real values of the same shape."""
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        return np.asarray((x.astype(np.float32) - mean) / std, np.float32)
+
+
+PIXELS = Normalization((128.0,), (128.0,))
+PIXEL_QUANT = Quant.per_tensor(1 / 128, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some samples of a data set: x (N, H, W, C), y (N,) int64, groups (N,) str. The arrays are read-only."""
+
+    x: Array
+    y: Array
+    groups: Array
+
+    def __post_init__(self) -> None:
+        if self.x.ndim != 4 or self.y.shape != (len(self.x),) or self.groups.shape != (len(self.x),):
+            raise ValueError(f"x {self.x.shape}, y {self.y.shape} and groups {self.groups.shape} do not belong together")
+        for array in (self.x, self.y, self.groups):
+            array.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, index: Array) -> Part:
+        """The samples at `index` (integers or a mask)."""
+        return Part(self.x[index], self.y[index], self.groups[index])
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A file that could not be used, and why; `path` is relative to the data set's root."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What loading found: nothing is dropped without its line here."""
+
+    source: str
+    bad_files: tuple[BadFile, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> tuple[str, ...]:
+        """One line per finding, for people."""
+        bad = tuple(f"left out {b.path}: {b.reason}" for b in self.bad_files)
+        return (*self.notes, *bad)
+
+
+@dataclass
+class _Seal:
+    """Holds the test part and the list of those who opened it."""
+
+    part: Part
+    opened: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples of one task, split by group. Build one with `Dataset.sealed`."""
+
+    name: str
+    kind: Kind
+    class_names: tuple[str, ...]
+    normalization: Normalization
+    train: Part
+    val: Part
+    flip_safe: bool  # a mirrored sample keeps its class
+    report: LoadReport
+    _test: _Seal = field(repr=False)
+
+    @classmethod
+    def sealed(cls, name: str, kind: Kind, class_names: Sequence[str], parts: tuple[Part, Part, Part], report: LoadReport,
+               flip_safe: bool = False) -> Dataset:
+        """A data set of (train, val, test); `DataError` where it cannot be trained on."""
+        train, val, test = parts
+        if len(class_names) < 2:
+            raise DataError(f"{name}: {len(class_names)} class ({', '.join(class_names)}); at least 2 are needed")
+        if len(set(class_names)) != len(class_names):
+            raise DataError(f"{name}: class names repeat: {', '.join(class_names)}")
+        for title, part in (("train", train), ("validation", val), ("test", test)):
+            if not len(part):
+                raise DataError(f"{name}: the {title} part is empty; add samples or groups")
+            if part.x.shape[1:] != train.x.shape[1:]:
+                raise DataError(f"{name}: samples of shape {part.x.shape[1:]} in {title}, {train.x.shape[1:]} in train")
+            if part.y.min() < 0 or part.y.max() >= len(class_names):
+                raise DataError(f"{name}: labels {part.y.min()} to {part.y.max()} in {title}, "
+                                f"but {len(class_names)} classes (0 to {len(class_names) - 1})")
+        missing = [class_names[c] for c in range(len(class_names)) if c not in set(train.y.tolist())]
+        if missing:
+            raise DataError(f"{name}: no training sample of {', '.join(missing)}; each class needs some in train")
+        shared = {*train.groups.tolist()} & {*val.groups.tolist()}
+        shared |= ({*train.groups.tolist()} | {*val.groups.tolist()}) & {*test.groups.tolist()}
+        if shared:
+            raise DataError(f"{name}: group {min(shared)} (one of {len(shared)}) is in more than one part, which leaks; "
+                            f"move each group into one part")
+        normalization = PIXELS if kind is Kind.IMAGE else _fit(train.x)
+        return cls(name, kind, tuple(class_names), normalization, train, val, flip_safe, report, _Seal(test))
+
+    @property
+    def input_shape(self) -> Shape:
+        """(H, W, C) of a sample."""
+        return tuple(int(d) for d in self.train.x.shape[1:])
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def input_quant(self) -> Quant | None:
+        """The fixed int8 quantization of the input: of images; None where calibration decides."""
+        return PIXEL_QUANT if self.kind is Kind.IMAGE else None
+
+    @property
+    def test_size(self) -> int:
+        return len(self._test.part)
+
+    @property
+    def test_opened(self) -> tuple[str, ...]:
+        """Who opened the test part, in order; empty while nobody has."""
+        return tuple(self._test.opened)
+
+    def open_test(self, why: str) -> Part:
+        """The test part. For the final report alone; `why` is recorded in `test_opened`."""
+        self._test.opened.append(why)
+        return self._test.part
+
+    def digest(self) -> str:
+        """SHA-256 over the train and validation parts: the same data gives the same digest."""
+        sha = hashlib.sha256(repr((self.kind, self.class_names, self.input_shape)).encode())
+        for part in (self.train, self.val):
+            sha.update(np.ascontiguousarray(part.x).data)
+            sha.update(np.ascontiguousarray(part.y).data)
+        return sha.hexdigest()
+
+
+def _fit(x: Array) -> Normalization:
+    """Mean and standard deviation per channel; a constant channel gets std 1."""
+    values = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    mean, std = values.mean(axis=0), values.std(axis=0)
+    std = np.where(std > 0, std, 1.0)
+    return Normalization(tuple(map(float, mean)), tuple(map(float, std)))

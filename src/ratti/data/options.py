@@ -1,0 +1,32 @@
+"""What a caller may ask of a loader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    """Size, shares and seed of a data set; the defaults serve.
+
+    `size` (H, W) and `channels` (1 gray, 3 RGB) are what the net takes; None keeps the source's own (a folder of
+    pictures then takes 96x96 RGB). Signals cannot be resized.
+    """
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    val_share: float = 0.15  # of train, by group
+    test_share: float = 0.2  # of everything, by group, where the source has no test part of its own
+    seed: int = 0
+    max_bad_share: float = 0.01  # more unreadable files than this share are an error, fewer are reported
+
+    def __post_init__(self) -> None:
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError(f"a size must be at least 1x1, not {self.size}")
+        if self.channels not in (None, 1, 3):
+            raise ValueError(f"channels must be 1 (gray) or 3 (RGB), not {self.channels}")
+        for name in ("val_share", "test_share"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+        if not 0 <= self.max_bad_share <= 1:
+            raise ValueError(f"max_bad_share must be 0 to 1, not {self.max_bad_share}")

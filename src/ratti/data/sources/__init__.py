@@ -1,0 +1,1 @@
+"""Kinds of sources, one a file: `FORMS`, `accepts(source)`, `load(source, options)`."""

@@ -1,0 +1,125 @@
+"""Arrays in an `.npz` file: `x_train, y_train, x_test, y_test` (or `x, y`, split here) and, optionally, `class_names`.
+
+uint8 arrays (N, H, W) or (N, H, W, 1 or 3) are images. Others are signals: (N, T), (N, T, C) or (N, H, W, C), integers
+or floats. Groups come from `groups`, `patient`, `speaker` or `subject` (with `_train` and `_test`). Pickles are refused.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ...types import Array
+from .. import images
+from ..dataset import Dataset, Kind, LoadReport, Part
+from ..options import Options
+from ..split import cut_by_group, own_groups
+
+FORMS = "an .npz file with x_train, y_train, x_test, y_test (or x, y)"
+GROUP_KEYS = ("groups", "group", "patient", "speaker", "subject")
+
+
+def accepts(source: str) -> bool:
+    return source.lower().endswith(".npz") and Path(source).is_file()
+
+
+def load(source: str, options: Options) -> Dataset:
+    arrays = _read(source)
+    whole = "x" in arrays and "x_train" not in arrays
+    names = ("",) if whole else ("_train", "_test")
+    missing = [key + name for name in names for key in ("x", "y") if key + name not in arrays]
+    if missing:
+        raise DataError(f"{source}: no {', '.join(missing)}; it has {', '.join(sorted(arrays)) or 'nothing'}; "
+                        f"x_train, y_train, x_test, y_test or x, y are needed")
+    xs = {name: _samples(source, "x" + name, arrays["x" + name]) for name in names}
+    class_names, labels = _labels(source, arrays, names)
+    kind = Kind.IMAGE if all(is_image for _, is_image in xs.values()) else Kind.SIGNAL
+    resized = {name: _resized(source, x, kind, options) for name, (x, _) in xs.items()}
+    parts = {name: _part(source, name, resized[name], labels[name], arrays) for name in names}
+    known = {"class_names", *(k + n for n in names for k in ("x", "y", *GROUP_KEYS))}
+    ignored = sorted(set(arrays) - known)
+    notes = [f"not used: {', '.join(ignored)}"] if ignored else []
+    if whole:
+        mask = cut_by_group(parts[""].y, parts[""].groups, options.test_share, 0)
+        rest, test = parts[""].take(~mask), parts[""].take(mask)
+        notes.append(f"no test part: {mask.sum()} of {len(mask)} samples were set aside as the test part")
+    else:
+        rest, test = parts["_train"], parts["_test"]
+    strange = sorted(set(test.y.tolist()) - set(rest.y.tolist()))
+    if strange:
+        raise DataError(f"{source}: class {', '.join(class_names[c] for c in strange)} is in test but not in train")
+    val = cut_by_group(rest.y, rest.groups, options.val_share, options.seed)
+    report = LoadReport(source, (), tuple(notes))
+    return Dataset.sealed(Path(source).stem, kind, class_names, (rest.take(~val), rest.take(val), test), report)
+
+
+def _read(source: str) -> Mapping[str, Array]:
+    try:
+        with np.load(source, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        why = "it holds Python objects" if "pickle" in str(error) else "not an .npz file, or damaged"
+        raise DataError(f"{source}: {why}; save numbers with numpy.savez") from None
+
+
+def _samples(source: str, key: str, x: Array) -> tuple[Array, bool]:
+    """(x as (N, H, W, C), whether it is images)."""
+    if x.dtype.kind not in "iuf":
+        raise DataError(f"{source}: {key} has elements of type {x.dtype}; integers or floats are needed")
+    if x.ndim < 2 or x.ndim > 4 or 0 in x.shape:
+        raise DataError(f"{source}: {key} has shape {x.shape}; (N, T), (N, T, C), (N, H, W) or (N, H, W, C) is needed")
+    if x.dtype == np.uint8 and (x.ndim == 3 or (x.ndim == 4 and x.shape[3] in (1, 3))):
+        return (x[..., None] if x.ndim == 3 else x), True
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise DataError(f"{source}: {key} holds values that are not finite")
+    x = x if x.dtype in (np.int16, np.float32) else x.astype(np.float32)
+    if x.ndim == 4:
+        return x, False
+    return x.reshape(x.shape[0], x.shape[1], 1, x.shape[2] if x.ndim == 3 else 1), False
+
+
+def _resized(source: str, x: Array, kind: Kind, options: Options) -> Array:
+    if kind is Kind.IMAGE:
+        return images.resize(x, options.size or (x.shape[1], x.shape[2]), options.channels or x.shape[3])
+    if options.size not in (None, x.shape[1:3]) or options.channels not in (None, x.shape[3]):
+        raise DataError(f"{source}: signals of shape {x.shape[1:]} cannot be resized to {options.size}; "
+                        f"take a net of that input shape")
+    return x if x.dtype != np.uint8 else x.astype(np.float32)
+
+
+def _labels(source: str, arrays: Mapping[str, Array], names: tuple[str, ...]) -> tuple[list[str], dict[str, Array]]:
+    """(class names, labels from 0 of each part)."""
+    raw = {name: arrays["y" + name] for name in names}
+    for name, y in raw.items():
+        if y.ndim != 1 or len(y) != len(arrays["x" + name]):
+            n = len(arrays["x" + name])
+            raise DataError(f"{source}: y{name} has shape {y.shape}; ({n},) is needed, one label a sample")
+        if y.dtype.kind not in "iuU":
+            raise DataError(f"{source}: y{name} has elements of type {y.dtype}; integers or strings are needed")
+    given = [str(n) for n in np.ravel(arrays["class_names"])] if "class_names" in arrays else []
+    if any(y.dtype.kind == "U" for y in raw.values()):
+        values = sorted({str(v) for y in raw.values() for v in y})
+        class_names = given or values
+        unknown = sorted(set(values) - set(class_names))
+        if unknown:
+            raise DataError(f"{source}: label '{unknown[0]}' is not in class_names")
+        return class_names, {n: np.array([class_names.index(str(v)) for v in y], np.int64) for n, y in raw.items()}
+    low, high = min(int(y.min()) for y in raw.values()), max(int(y.max()) for y in raw.values())
+    class_names = given or [str(c) for c in range(high + 1)]
+    if low < 0 or high >= len(class_names):
+        raise DataError(f"{source}: labels {low} to {high}, but {len(class_names)} classes (0 to {len(class_names) - 1})")
+    return class_names, {n: y.astype(np.int64) for n, y in raw.items()}
+
+
+def _part(source: str, name: str, x: Array, y: Array, arrays: Mapping[str, Array]) -> Part:
+    key = next((k + name for k in GROUP_KEYS if k + name in arrays), None)
+    if key is None:
+        return Part(x, y, own_groups(len(x), f"sample{name}"))
+    groups = arrays[key]
+    if groups.shape != (len(x),):
+        raise DataError(f"{source}: {key} has shape {groups.shape}; ({len(x)},) is needed, one group a sample")
+    return Part(x, y, groups.astype(np.str_))

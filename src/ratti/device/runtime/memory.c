@@ -1,0 +1,60 @@
+/* memcpy, memmove and memset for firmware that is linked without a C library. */
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint32_t __attribute__((may_alias)) word;
+
+/* From low to high addresses, each word read before any higher one is written: right also where `to` lies below
+   `from` and the two overlap. */
+static inline void *copy_upward(void *to, const void *from, size_t bytes)
+{
+    uint8_t *d = to;
+    const uint8_t *s = from;
+    if ((((uintptr_t)d | (uintptr_t)s) & 3u) == 0) {
+        word *dw = to;
+        const word *sw = from;
+        for (; bytes >= 16; bytes -= 16, dw += 4, sw += 4) {
+            word a = sw[0], b = sw[1], c = sw[2], e = sw[3];
+            dw[0] = a, dw[1] = b, dw[2] = c, dw[3] = e;
+        }
+        for (; bytes >= 4; bytes -= 4)
+            *dw++ = *sw++;
+        d = (uint8_t *)dw;
+        s = (const uint8_t *)sw;
+    }
+    while (bytes--)
+        *d++ = *s++;
+    return to;
+}
+
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
+{
+    return copy_upward(to, from, bytes);
+}
+
+void *memmove(void *to, const void *from, size_t bytes)
+{
+    uint8_t *d = to;
+    const uint8_t *s = from;
+    if ((uintptr_t)d - (uintptr_t)s >= bytes) /* also where `to` lies below `from` */
+        return copy_upward(to, from, bytes);
+    while (bytes--)
+        d[bytes] = s[bytes];
+    return to;
+}
+
+void *memset(void *to, int value, size_t bytes)
+{
+    uint8_t *d = to;
+    const uint32_t fill = 0x01010101u * (uint8_t)value;
+    for (; bytes && ((uintptr_t)d & 3u); bytes--)
+        *d++ = (uint8_t)value;
+    word *w = (word *)d;
+    for (; bytes >= 16; bytes -= 16, w += 4)
+        w[0] = fill, w[1] = fill, w[2] = fill, w[3] = fill;
+    for (; bytes >= 4; bytes -= 4)
+        *w++ = fill;
+    for (d = (uint8_t *)w; bytes; bytes--)
+        *d++ = (uint8_t)value;
+    return to;
+}

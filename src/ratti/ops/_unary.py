@@ -1,0 +1,59 @@
+"""Elementwise ops of one int8 tensor: each is a table of 256 codes, so one kernel serves them all."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from ..fixed_point import quantize_multiplier, requantize
+from ..types import Array, DType, Shape, TensorType
+from .base import Case, Op, Operand, int8
+
+
+class Unary(Op):
+    """(…) -> (…); subclasses say what happens to one element."""
+
+    @abstractmethod
+    def real(self, x: Array) -> Array:
+        """The op on real values."""
+
+    @abstractmethod
+    def codes(self, codes: Array, input: TensorType, output: TensorType) -> Array:
+        """The op on int64 codes, not yet saturated."""
+
+    def table(self, input: TensorType, output: TensorType) -> Array:
+        """Output codes for the input codes -128 … 127: (256,) int8."""
+        lo, hi = output.dtype.limits
+        return np.clip(self.codes(np.arange(-128, 128), input, output), lo, hi).astype(np.int8)
+
+    def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        return (shapes[0],)
+
+    def evaluate(
+        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
+    ) -> tuple[Array, ...]:
+        if outputs[0].dtype is DType.FLOAT32:
+            return (self.real(inputs[0].astype(np.float64)).astype(np.float32),)
+        return (self.table(types[0], outputs[0])[inputs[0].astype(np.int64) + 128],)
+
+    @classmethod
+    def from_tflite(
+        cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Self, tuple[int, ...]]:
+        return cls(), (0,)
+
+    @classmethod
+    def unary_cases(cls, *quants: tuple[float, int, float, int]) -> Iterator[Case]:
+        """One case of all 256 codes for each (input scale, zero point, output scale, zero point)."""
+        for k, (in_scale, in_zp, out_scale, out_zp) in enumerate(quants):
+            x, y = int8((1, 16, 16), in_scale, in_zp), int8((1, 16, 16), out_scale, out_zp)
+            yield Case(f"q{k}", cls(), (Operand(x),), (y,))
+
+
+def rescale(codes: Array, input: TensorType, output: TensorType) -> Array:
+    """Codes of the output type for the same real values, not saturated."""
+    multiplier, shift = quantize_multiplier(input.scale / output.scale)
+    return requantize(codes - input.zero_point, multiplier, shift) + output.zero_point

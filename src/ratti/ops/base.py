@@ -1,0 +1,167 @@
+"""What an operator is: attributes, shape rule, meaning, cost, constraints, cases and its TFLite form.
+
+An op is a frozen dataclass of its attributes. It knows nothing of graphs, plans or kernels.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ..fixed_point import round_half_away
+from ..types import Array, DType, Quant, Shape, TensorType
+
+
+class Activation(enum.IntEnum):
+    """An activation fused into the op before it; values are TFLite's ActivationFunctionType."""
+
+    NONE = 0
+    RELU = 1
+    RELU_N1_TO_1 = 2
+    RELU6 = 3
+
+    @property
+    def real_range(self) -> tuple[float, float]:
+        return {
+            Activation.NONE: (-np.inf, np.inf),
+            Activation.RELU: (0.0, np.inf),
+            Activation.RELU_N1_TO_1: (-1.0, 1.0),
+            Activation.RELU6: (0.0, 6.0),
+        }[self]
+
+    def code_range(self, out: TensorType) -> tuple[int, int]:
+        """Smallest and largest code that an output of type `out` can take."""
+        lo, hi = out.dtype.limits
+        real_lo, real_hi = self.real_range
+        if real_lo > -np.inf:
+            lo = max(lo, _code(real_lo, out))
+        if real_hi < np.inf:
+            hi = min(hi, _code(real_hi, out))
+        return lo, hi
+
+    def apply(self, x: Array) -> Array:
+        """The activation on real values."""
+        return np.clip(x, *self.real_range)
+
+
+def _code(real: float, type: TensorType) -> int:
+    # TFLite divides in float32 before it rounds.
+    return type.zero_point + round_half_away(float(np.float32(real) / np.float32(type.scale)))
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One input of an op: its type, and its data where it is constant."""
+
+    type: TensorType
+    data: Array | None = None
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A rule that a node must meet; the rule's docstring is its error text and its documentation."""
+
+    holds: Callable[..., bool]
+
+    @property
+    def text(self) -> str:
+        return " ".join((self.holds.__doc__ or self.holds.__name__).split()).rstrip(".")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test case of an op: attributes, operands (constants with data) and output types."""
+
+    label: str
+    op: Op
+    operands: tuple[Operand, ...]
+    outputs: tuple[TensorType, ...]
+
+
+class Op(ABC):
+    """Base of all operators. Subclasses are frozen dataclasses; `name` is the file's name."""
+
+    name: ClassVar[str]
+    operand_names: ClassVar[tuple[str, ...]] = ("input",)
+    optional_operands: ClassVar[int] = 0  # how many of the last operands may be missing
+    constraints: ClassVar[tuple[Constraint, ...]] = ()
+    tflite_code: ClassVar[int]
+    tflite_options: ClassVar[str | None] = None
+
+    @abstractmethod
+    def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """Output shapes from operand shapes."""
+
+    @abstractmethod
+    def evaluate(
+        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
+    ) -> tuple[Array, ...]:
+        """The op's meaning: int8 to the last bit as TFLite's reference kernels, float32 in double precision."""
+
+    def macs(self, types: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
+        """Multiply-accumulates of one inference; 0 for ops that have none by convention."""
+        return 0
+
+    @classmethod
+    @abstractmethod
+    def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
+        """Test cases that cover the op's corners."""
+
+    @classmethod
+    @abstractmethod
+    def from_tflite(
+        cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Self, tuple[int, ...]]:
+        """The op and the indices of the operands that it keeps (others became attributes)."""
+
+    def to_tflite(
+        self, operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
+        """Fields of the options table and constant operands to append."""
+        return {}, ()
+
+    def check(self, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> str | None:
+        """The text of the first constraint that does not hold, or None."""
+        for constraint in self.constraints:
+            if not constraint.holds(self, operands, outputs):
+                return constraint.text
+        return None
+
+
+def constraint(holds: Callable[..., bool]) -> Constraint:
+    """Makes a rule `(op, operands, outputs) -> bool` a Constraint."""
+    return Constraint(holds)
+
+
+@constraint
+def same_quantization(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """input and output must have the same scale and zero point"""
+    return operands[0].type.quant == outputs[0].quant
+
+
+def int8(shape: Shape, scale: float, zero_point: int) -> TensorType:
+    """An int8 activation type."""
+    return TensorType(shape, DType.INT8, Quant.per_tensor(scale, zero_point))
+
+
+def random_filter(
+    rng: np.random.Generator, shape: Shape, axis: int, in_scale: float, channels: int, saturate: bool = False
+) -> tuple[Operand, Operand]:
+    """Random per-channel weights and the bias that belongs to them, with the extreme codes present."""
+    data = rng.integers(-127, 128, shape).astype(np.int8)
+    if saturate:
+        data = np.where(data < 0, -127, 127).astype(np.int8)
+    scales = rng.uniform(0.002, 0.02, channels).astype(np.float32)
+    weight = Operand(TensorType(shape, DType.INT8, Quant.per_channel(scales, axis)), data)
+    return weight, random_bias(rng, scales, in_scale)
+
+
+def random_bias(rng: np.random.Generator, weight_scales: Array, in_scale: float) -> Operand:
+    bias = rng.integers(-2000, 2001, len(weight_scales)).astype(np.int32)
+    quant = Quant.per_channel(weight_scales * np.float32(in_scale), 0)
+    return Operand(TensorType(bias.shape, DType.INT32, quant), bias)

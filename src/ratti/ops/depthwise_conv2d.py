@@ -1,0 +1,126 @@
+"""Depthwise 2-D convolution: every input channel is filtered on its own, `multiplier` times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ..types import Array, Shape, TensorType
+from ._accumulate import LINEAR_CONSTRAINTS, activation_of, evaluate_linear
+from ._window import Padding, Pair, check_rank4, out_size, pad_hw, padding_code, patches, resolve_padding, same_padding
+from .base import Activation, Case, Op, Operand, int8, random_filter
+from .conv2d import padding_expressible
+
+
+@dataclass(frozen=True)
+class DepthwiseConv2D(Op):
+    """(N, H, W, C) * (1, KH, KW, C * multiplier) + (C * multiplier,) -> (N, OH, OW, C * multiplier)."""
+
+    stride: Pair = (1, 1)
+    padding: Padding = (0, 0, 0, 0)
+    dilation: Pair = (1, 1)
+    multiplier: int = 1
+    activation: Activation = Activation.NONE
+
+    name: ClassVar[str] = "depthwise_conv2d"
+    operand_names: ClassVar[tuple[str, ...]] = ("input", "weight", "bias")
+    optional_operands: ClassVar[int] = 1
+    constraints = (*LINEAR_CONSTRAINTS, padding_expressible)
+    tflite_code: ClassVar[int] = 4
+    tflite_options: ClassVar[str | None] = "DepthwiseConv2DOptions"
+
+    def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        (n, h, w, c), (one, kh, kw, o) = shapes[0], shapes[1]
+        if one != 1 or o != c * self.multiplier:
+            raise ValueError(f"weights {shapes[1]} on {c} channels with multiplier {self.multiplier}")
+        return ((n, *out_size((h, w), (kh, kw), self.stride, self.padding, self.dilation), o),)
+
+    def evaluate(
+        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
+    ) -> tuple[Array, ...]:
+        return (evaluate_linear(self._linear, self.activation, inputs, types, outputs[0]),)
+
+    def _linear(self, x: Array, w: Array) -> Array:
+        kh, kw = w.shape[1:3]
+        win = patches(pad_hw(x, self.padding, 0), (kh, kw), self.stride, self.dilation)
+        n, oh, ow = win.shape[:3]
+        filters = w[0].reshape(kh, kw, -1, self.multiplier)
+        acc: Array = np.einsum("nhwklc,klcm->nhwcm", win, filters, optimize=True)
+        return acc.reshape(n, oh, ow, -1)
+
+    def macs(self, types: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
+        _, kh, kw, _ = types[1].shape
+        return outputs[0].elements * kh * kw
+
+    @classmethod
+    def from_tflite(
+        cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Self, tuple[int, ...]]:
+        check_rank4(operands[0].type.shape)
+        check_rank4(operands[1].type.shape)
+        _, h, w, c = operands[0].type.shape
+        _, kh, kw, o = operands[1].type.shape
+        stride = (options["stride_h"], options["stride_w"])
+        dilation = (options["dilation_h_factor"], options["dilation_w_factor"])
+        padding = resolve_padding(options["padding"], (h, w), (kh, kw), stride, dilation)
+        # depth_multiplier is redundant; the shapes decide, as in TFLite.
+        op = cls(stride, padding, dilation, max(o // c, 1), activation_of(options))
+        return op, tuple(range(len(operands)))
+
+    def to_tflite(
+        self, operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
+        size, kernel = operands[0].type.shape[1:3], operands[1].type.shape[1:3]
+        return {
+            "padding": padding_code(self.padding, size, kernel, self.stride, self.dilation),
+            "stride_h": self.stride[0],
+            "stride_w": self.stride[1],
+            "dilation_h_factor": self.dilation[0],
+            "dilation_w_factor": self.dilation[1],
+            "depth_multiplier": self.multiplier,
+            "fused_activation_function": int(self.activation),
+        }, ()
+
+    @classmethod
+    def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
+        def case(
+            label: str,
+            h: int,
+            w: int,
+            c: int,
+            k: Pair,
+            stride: Pair = (1, 1),
+            pad: Padding | str = "same",
+            dilation: Pair = (1, 1),
+            multiplier: int = 1,
+            act: Activation = Activation.NONE,
+            in_zp: int = 5,
+            out_zp: int = -3,
+            saturate: bool = False,
+        ) -> Case:
+            x = int8((1, h, w, c), 0.03, in_zp)
+            o = c * multiplier
+            weight, bias = random_filter(rng, (1, *k, o), 3, 0.03, o, saturate)
+            named = {"valid": (0, 0, 0, 0), "same": same_padding((h, w), k, stride, dilation)}
+            op = cls(stride, named[pad] if isinstance(pad, str) else pad, dilation, multiplier, act)
+            (shape,) = op.infer_shapes(x.shape, weight.type.shape)
+            y = int8(shape, 0.03 * 0.011 * 74 * 74 * float(np.sqrt(k[0] * k[1])) / 60, out_zp)
+            return Case(label, op, (Operand(x), weight, bias), (y,))
+
+        yield case("k3_same", 6, 5, 8, (3, 3))
+        yield case("k3_odd_channels", 5, 7, 5, (3, 3), in_zp=-128, out_zp=-128, act=Activation.RELU)
+        yield case("k3_stride2_odd", 7, 5, 6, (3, 3), (2, 2))
+        yield case("k3_stride2_even", 8, 6, 4, (3, 3), (2, 2), act=Activation.RELU6, out_zp=-128)
+        yield case("k3_torch_stride2", 8, 6, 4, (3, 3), (2, 2), (1, 1, 1, 1), in_zp=127)
+        yield case("k3_valid", 5, 6, 3, (3, 3), pad="valid", out_zp=127)
+        yield case("k5_same", 6, 6, 4, (5, 5), in_zp=-128)
+        yield case("k1x3", 4, 9, 2, (1, 3))
+        yield case("k3_dilated", 9, 8, 4, (3, 3), dilation=(2, 2))
+        yield case("multiplier2", 5, 5, 3, (3, 3), multiplier=2)
+        yield case("multiplier4_one_channel", 6, 6, 1, (3, 3), (2, 2), multiplier=4)
+        yield case("one_row", 1, 9, 4, (3, 3))
+        yield case("small_map", 2, 2, 16, (3, 3), in_zp=-128)
+        yield case("saturated", 4, 4, 8, (3, 3), saturate=True, in_zp=-128, out_zp=127)

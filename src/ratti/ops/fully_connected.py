@@ -1,0 +1,100 @@
+"""Fully connected layer over the last dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ..types import Array, DType, Quant, Shape, TensorType
+from ._accumulate import LINEAR_CONSTRAINTS, activation_of, evaluate_linear
+from .base import Activation, Case, Op, Operand, int8, random_bias, random_filter
+
+
+@dataclass(frozen=True)
+class FullyConnected(Op):
+    """(..., I) * (O, I) + (O,) -> (N, O); the input is flattened to rows of I unless `keep_dims`."""
+
+    activation: Activation = Activation.NONE
+    keep_dims: bool = False
+
+    name: ClassVar[str] = "fully_connected"
+    operand_names: ClassVar[tuple[str, ...]] = ("input", "weight", "bias")
+    optional_operands: ClassVar[int] = 1
+    constraints = LINEAR_CONSTRAINTS
+    tflite_code: ClassVar[int] = 9
+    tflite_options: ClassVar[str | None] = "FullyConnectedOptions"
+
+    def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        if len(shapes[1]) != 2:
+            raise ValueError(f"weights must be (O, I), not {shapes[1]}")
+        o, i = shapes[1]
+        elements = int(np.prod(shapes[0]))
+        if self.keep_dims:
+            if shapes[0][-1] != i:
+                raise ValueError(f"weights {shapes[1]} on an input {shapes[0]}")
+            return ((*shapes[0][:-1], o),)
+        if elements % i:
+            raise ValueError(f"weights {shapes[1]} on an input {shapes[0]}")
+        return ((elements // i, o),)
+
+    def evaluate(
+        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
+    ) -> tuple[Array, ...]:
+        rows = (inputs[0].reshape(-1, inputs[1].shape[1]), *inputs[1:])
+        y = evaluate_linear(lambda x, w: x @ w.T, self.activation, rows, types, outputs[0])
+        return (y.reshape(outputs[0].shape),)
+
+    def macs(self, types: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
+        return outputs[0].elements * types[1].shape[1]
+
+    @classmethod
+    def from_tflite(
+        cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Self, tuple[int, ...]]:
+        if options["weights_format"]:
+            raise ValueError("shuffled weights (only the default weights format is supported)")
+        keep = bool(options["keep_num_dims"]) and len(operands[0].type.shape) != 2
+        return cls(activation_of(options), keep), tuple(range(len(operands)))
+
+    def to_tflite(
+        self, operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
+        return {"fused_activation_function": int(self.activation), "keep_num_dims": self.keep_dims}, ()
+
+    @classmethod
+    def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
+        def case(
+            label: str,
+            shape: Shape,
+            o: int,
+            per_channel: bool = False,
+            act: Activation = Activation.NONE,
+            in_zp: int = -9,
+            out_zp: int = 4,
+            keep: bool = False,
+            saturate: bool = False,
+        ) -> Case:
+            i = shape[-1] if keep or len(shape) == 2 else int(np.prod(shape[1:]))
+            weight, bias = random_filter(rng, (o, i), 0, 0.04, o, saturate)
+            if not per_channel:
+                scale = 0.0123
+                weight = Operand(TensorType((o, i), DType.INT8, Quant.per_tensor(scale, 0)), weight.data)
+                data = random_bias(rng, np.full(o, scale, np.float32), 0.04).data
+                bias = Operand(TensorType((o,), DType.INT32, Quant.per_tensor(scale * 0.04, 0)), data)
+            op = cls(act, keep)
+            x = int8(shape, 0.04, in_zp)
+            (out,) = op.infer_shapes(shape, (o, i))
+            y = int8(out, 0.04 * 0.0123 * 74 * 74 * float(np.sqrt(i)) / 60, out_zp)
+            return Case(label, op, (Operand(x), weight, bias), (y,))
+
+        yield case("plain", (1, 16), 10)
+        yield case("odd", (1, 37), 3, in_zp=-128, out_zp=-128, act=Activation.RELU)
+        yield case("flattens", (1, 3, 3, 4), 6, act=Activation.RELU6, out_zp=-128)
+        yield case("per_channel", (1, 24), 9, per_channel=True)
+        yield case("one_output", (1, 64), 1, out_zp=127)
+        yield case("large", (1, 260), 33, in_zp=127)
+        yield case("saturated", (1, 40), 8, saturate=True, in_zp=-128)
+        yield case("rows", (5, 12), 7)

@@ -1,0 +1,89 @@
+"""Mean over dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ..fixed_point import quantize_multiplier, requantize
+from ..types import Array, DType, Shape, TensorType
+from .base import Case, Op, Operand, int8
+
+
+@dataclass(frozen=True)
+class Mean(Op):
+    """Mean over `axes` (ascending); they stay as dimensions of 1 where `keep_dims`."""
+
+    axes: tuple[int, ...]
+    keep_dims: bool = False
+
+    name: ClassVar[str] = "mean"
+    tflite_code: ClassVar[int] = 40
+    tflite_options: ClassVar[str | None] = "ReducerOptions"
+
+    def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        shape = shapes[0]
+        if not self.axes or any(not 0 <= a < len(shape) for a in self.axes):
+            raise ValueError(f"axes {self.axes} of an input {shape}")
+        if self.keep_dims:
+            return (tuple(1 if d in self.axes else n for d, n in enumerate(shape)),)
+        return (tuple(n for d, n in enumerate(shape) if d not in self.axes),)
+
+    def count(self, shape: Shape) -> int:
+        """How many elements each mean takes in."""
+        return int(np.prod([shape[a] for a in self.axes]))
+
+    def multiplier(self, input: TensorType, output: TensorType) -> tuple[int, int]:
+        """(multiplier, shift) from the sum of the codes less the zero point to the output.
+
+        TFLite divides by the count inside the multiplier: the mantissa of the scale ratio, shifted up by as many
+        bits as the count leaves room for, is divided by the count (truncated).
+        """
+        multiplier, shift = quantize_multiplier(input.scale / output.scale)
+        count = self.count(input.shape)
+        up = min(count.bit_length() - 1, 32, 31 + shift)
+        return (multiplier << up) // count, shift - up
+
+    def evaluate(
+        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
+    ) -> tuple[Array, ...]:
+        out = outputs[0]
+        if out.dtype is DType.FLOAT32:
+            mean = inputs[0].astype(np.float64).mean(axis=self.axes)
+            return (mean.reshape(out.shape).astype(np.float32),)
+        total = (inputs[0].astype(np.int64) - types[0].zero_point).sum(axis=self.axes)
+        codes = requantize(total, *self.multiplier(types[0], out)) + out.zero_point
+        return (np.clip(codes, *out.dtype.limits).reshape(out.shape).astype(out.dtype.numpy),)
+
+    @classmethod
+    def from_tflite(
+        cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Self, tuple[int, ...]]:
+        data = operands[1].data
+        if data is None:
+            raise ValueError("axes that are computed at run time (they must be constant)")
+        rank = len(operands[0].type.shape)
+        axes = tuple(sorted({int(a) % rank for a in data.ravel() if -rank <= a < rank}))
+        return cls(axes, bool(options["keep_dims"])), (0,)
+
+    def to_tflite(
+        self, operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
+        return {"keep_dims": self.keep_dims}, (np.array(self.axes, np.int32),)
+
+    @classmethod
+    def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
+        for label, shape, keep, quant in (
+            ("hw", (1, 5, 3, 8), False, (0.1, 3, 0.06, -5)),
+            ("hw_keep", (1, 7, 7, 5), True, (0.0235, -128, 0.0235, -128)),
+            ("hw_same", (1, 4, 4, 16), False, (0.05, -128, 0.05, -128)),
+            ("one_pixel", (1, 1, 1, 9), False, (0.05, 20, 0.04, 120)),
+            ("small_scale", (1, 2, 2, 6), False, (0.05, 127, 0.002, -128)),
+            ("many", (1, 25, 5, 12), False, (0.1, 7, 0.01, -128)),
+        ):
+            op = cls((1, 2), keep)
+            (out,) = op.infer_shapes(shape)
+            yield Case(label, op, (Operand(int8(shape, *quant[:2])),), (int8(out, *quant[2:]),))

@@ -1,0 +1,67 @@
+"""Padding with the value 0 (the zero point's code)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ..types import Array, DType, Shape, TensorType
+from .base import Case, Op, Operand, constraint, int8, same_quantization
+
+
+@constraint
+def not_negative(op: Pad, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """padding must not be negative"""
+    return all(p >= 0 for pair in op.padding for p in pair)
+
+
+@dataclass(frozen=True)
+class Pad(Op):
+    """(…) -> (…) with `padding[d]` = (before, after) elements of real value 0 along dimension d."""
+
+    padding: tuple[tuple[int, int], ...]
+
+    name: ClassVar[str] = "pad"
+    constraints = (same_quantization, not_negative)
+    tflite_code: ClassVar[int] = 34
+    tflite_options: ClassVar[str | None] = "PadOptions"
+
+    def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        if len(shapes[0]) != len(self.padding):
+            raise ValueError(f"{len(self.padding)} padded dimensions on an input {shapes[0]}")
+        return (tuple(n + sum(p) for n, p in zip(shapes[0], self.padding, strict=True)),)
+
+    def evaluate(
+        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
+    ) -> tuple[Array, ...]:
+        fill = 0 if outputs[0].dtype is DType.FLOAT32 else types[0].zero_point
+        return (np.pad(inputs[0], self.padding, constant_values=fill),)
+
+    @classmethod
+    def from_tflite(
+        cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Self, tuple[int, ...]]:
+        data = operands[1].data
+        if data is None:
+            raise ValueError("paddings that are computed at run time (they must be constant)")
+        return cls(tuple((int(before), int(after)) for before, after in data.reshape(-1, 2))), (0,)
+
+    def to_tflite(
+        self, operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
+        return {}, (np.array(self.padding, np.int32),)
+
+    @classmethod
+    def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
+        for label, shape, padding in (
+            ("hw", (1, 3, 4, 5), ((0, 0), (1, 2), (0, 1), (0, 0))),
+            ("channels", (1, 2, 3, 4), ((0, 0), (0, 0), (0, 0), (1, 3))),
+            ("rows_only", (1, 3, 2, 3), ((0, 0), (2, 0), (0, 0), (0, 0))),
+            ("flat", (1, 7), ((0, 0), (2, 2))),
+        ):
+            op = cls(padding)
+            (out,) = op.infer_shapes(shape)
+            yield Case(label, op, (Operand(int8(shape, 0.1, -13)),), (int8(out, 0.1, -13),))

@@ -1,0 +1,133 @@
+"""Softmax over the last dimension, in integers: exponentials and the reciprocal in fixed point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ..fixed_point import INT32_MAX, INT32_MIN, doubling_high_mul, quantize_multiplier, rounding_divide_by_pot
+from ..types import Array, DType, Quant, Shape, TensorType
+from .base import Case, Op, Operand, constraint, int8
+
+SUM_INTEGER_BITS = 12  # the sum of exponentials is kept in Q12.19
+DIFF_INTEGER_BITS = 5  # differences to the maximum are kept in Q5.26
+EXP_BITS = range(-2, 5)  # exp(-x) is built from exp(-2**k) for these bits of x
+
+
+@constraint
+def probability_scale(op: Softmax, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """the int8 output of softmax must have scale 1/256 and zero point -128"""
+    out = outputs[0]
+    return out.dtype is DType.FLOAT32 or out.quant == Quant.per_tensor(1 / 256, -128)
+
+
+@dataclass(frozen=True)
+class Softmax(Op):
+    """exp(beta * x) normalized over the last dimension; (…, C) -> (…, C), scale 1/256 and zero point -128."""
+
+    beta: float = 1.0
+
+    name: ClassVar[str] = "softmax"
+    constraints = (probability_scale,)
+    tflite_code: ClassVar[int] = 25
+    tflite_options: ClassVar[str | None] = "SoftmaxOptions"
+
+    def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        return (shapes[0],)
+
+    def exponentials(self, input: TensorType) -> Array:
+        """exp(beta * scale * -d) in Q0.31 for the differences d = 0 … 255 to the maximum: (256,) int64.
+
+        Differences beyond the fixed-point range count as 0, as in TFLite.
+        """
+        real = min(self.beta * input.scale * (1 << (31 - DIFF_INTEGER_BITS)), INT32_MAX)
+        multiplier, shift = quantize_multiplier(real)
+        radius = ((1 << DIFF_INTEGER_BITS) - 1) * (1 << (31 - DIFF_INTEGER_BITS)) / (1 << shift)
+        diff = -np.arange(256, dtype=np.int64)
+        inside = diff >= -math.floor(radius)
+        scaled = doubling_high_mul(np.where(inside, diff, 0) << shift, multiplier)
+        return np.where(inside, exp_on_negative(scaled), 0)
+
+    def evaluate(
+        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
+    ) -> tuple[Array, ...]:
+        x = inputs[0]
+        if outputs[0].dtype is DType.FLOAT32:
+            e = np.exp(self.beta * (x.astype(np.float64) - x.max(-1, keepdims=True)))
+            return ((e / e.sum(-1, keepdims=True)).astype(np.float32),)
+        codes = x.astype(np.int64)
+        exps = self.exponentials(types[0])[codes.max(-1, keepdims=True) - codes]
+        total = rounding_divide_by_pot(exps, SUM_INTEGER_BITS).sum(-1, keepdims=True)
+        bits = np.frompyfunc(int.bit_length, 1, 1)(total).astype(np.int64)
+        headroom = 32 - bits
+        fraction = (total << headroom) - (1 << 31)  # total = 2**k * (1 + fraction)
+        product = doubling_high_mul(reciprocal_of_one_plus(fraction), exps)
+        y = rounding_divide_by_pot(product, SUM_INTEGER_BITS - headroom + 31 - 8) - 128
+        return (np.clip(y, -128, 127).astype(np.int8),)
+
+    @classmethod
+    def from_tflite(
+        cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Self, tuple[int, ...]]:
+        return cls(float(options["beta"])), (0,)
+
+    def to_tflite(
+        self, operands: Sequence[Operand], outputs: Sequence[TensorType]
+    ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
+        return {"beta": self.beta}, ()
+
+    @classmethod
+    def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
+        for label, shape, scale, zp, beta in (
+            ("ten", (1, 10), 0.1, 3, 1.0),
+            ("flat", (1, 12), 0.001, -128, 1.0),
+            ("sharp", (1, 7), 0.6, 127, 1.0),
+            ("beta", (1, 5), 0.09, 0, 2.0),
+            ("rows", (1, 3, 4, 6), 0.05, 10, 1.0),
+            ("many", (1, 200), 0.03, -60, 1.0),
+        ):
+            yield Case(label, cls(beta), (Operand(int8(shape, scale, zp)),), (int8(shape, 1 / 256, -128),))
+
+
+def exp_on_negative(x: Array) -> Array:
+    """exp(x) in Q0.31 for x <= 0 in Q5.26.
+
+    x = -(multiple of 1/4) + rest with rest in [-1/4, 0): a polynomial for the rest, one factor for each bit of the
+    multiple (gemmlowp's public algorithm).
+    """
+    quarter = 1 << (31 - DIFF_INTEGER_BITS - 2)
+    rest = (x & (quarter - 1)) - quarter
+    result = _exp_near_zero(rest << DIFF_INTEGER_BITS)
+    multiple = rest - x
+    for bit in EXP_BITS:
+        factor = round(math.exp(-(2.0**bit)) * (1 << 31))
+        has_bit = multiple & (1 << (31 - DIFF_INTEGER_BITS + bit)) != 0
+        result = np.where(has_bit, doubling_high_mul(result, factor), result)
+    return np.where(x == 0, INT32_MAX, result)
+
+
+def _exp_near_zero(a: Array) -> Array:
+    """exp(a) in Q0.31 for a in [-1/4, 0): Taylor to the fourth power around -1/8."""
+    constant = round(math.exp(-1 / 8) * (1 << 31))
+    x = a + (1 << 28)
+    x2 = doubling_high_mul(x, x)
+    x3 = doubling_high_mul(x2, x)
+    x4 = doubling_high_mul(x2, x2)
+    third = round((1 << 31) / 3)
+    tail = rounding_divide_by_pot(doubling_high_mul(rounding_divide_by_pot(x4, 2) + x3, third) + x2, 1)
+    return constant + doubling_high_mul(constant, x + tail)
+
+
+def reciprocal_of_one_plus(a: Array) -> Array:
+    """1 / (1 + a) in Q0.31 for a in [0, 1) in Q0.31: three Newton-Raphson steps."""
+    one = INT32_MAX
+    half = (a + one + 1) >> 1
+    x = round(48 / 17 * (1 << 29)) + doubling_high_mul(half, round(-32 / 17 * (1 << 29)))  # Q2.29
+    for _ in range(3):
+        error = (1 << 29) - doubling_high_mul(half, x)
+        x = x + np.clip(doubling_high_mul(x, error) << 2, INT32_MIN, INT32_MAX)
+    return np.clip(x << 1, INT32_MIN, INT32_MAX)

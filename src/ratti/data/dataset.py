@@ -61,7 +61,8 @@ class Part:
 
     def __post_init__(self) -> None:
         if self.x.ndim != 4 or self.y.shape != (len(self.x),) or self.groups.shape != (len(self.x),):
-            raise ValueError(f"x {self.x.shape}, y {self.y.shape} and groups {self.groups.shape} do not belong together")
+            shapes = f"x {self.x.shape}, y {self.y.shape}, groups {self.groups.shape}"
+            raise ValueError(f"{shapes} do not belong together")
         for array in (self.x, self.y, self.groups):
             array.setflags(write=False)
 
@@ -118,8 +119,8 @@ class Dataset:
     _test: _Seal = field(repr=False)
 
     @classmethod
-    def sealed(cls, name: str, kind: Kind, class_names: Sequence[str], parts: tuple[Part, Part, Part], report: LoadReport,
-               flip_safe: bool = False) -> Dataset:
+    def sealed(cls, name: str, kind: Kind, class_names: Sequence[str], parts: tuple[Part, Part, Part],
+               report: LoadReport, flip_safe: bool = False) -> Dataset:
         """A data set of (train, val, test); `DataError` where it cannot be trained on."""
         train, val, test = parts
         if len(class_names) < 2:
@@ -140,8 +141,8 @@ class Dataset:
         shared = {*train.groups.tolist()} & {*val.groups.tolist()}
         shared |= ({*train.groups.tolist()} | {*val.groups.tolist()}) & {*test.groups.tolist()}
         if shared:
-            raise DataError(f"{name}: group {min(shared)} (one of {len(shared)}) is in more than one part, which leaks; "
-                            f"move each group into one part")
+            raise DataError(f"{name}: group {min(shared)} (one of {len(shared)}) is in more than one part, "
+                            f"which leaks; move each group into one part")
         normalization = PIXELS if kind is Kind.IMAGE else _fit(train.x)
         return cls(name, kind, tuple(class_names), normalization, train, val, flip_safe, report, _Seal(test))
 

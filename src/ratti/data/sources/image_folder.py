@@ -124,8 +124,9 @@ class _Loader:
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 rows = csv.DictReader(file)
-                if not {"file", "group"} <= set(rows.fieldnames or ()):
-                    raise DataError(f"{path}: columns {', '.join(rows.fieldnames or ())}; 'file' and 'group' are needed")
+                columns = list(rows.fieldnames or ())
+                if not {"file", "group"} <= set(columns):
+                    raise DataError(f"{path}: columns {', '.join(columns)}; 'file' and 'group' are needed")
                 groups = {row["file"]: row["group"] for row in rows}
         except (UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"{path}: not a CSV file in UTF-8 ({error})") from None
@@ -141,7 +142,8 @@ def _classes(folder: Path) -> list[str]:
 
 def _pictures(folder: Path) -> tuple[list[Path], list[Path]]:
     """(pictures, other files) below `folder`, sorted; hidden files are neither."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")) if folder.is_dir() else []
+    found = folder.rglob("*") if folder.is_dir() else ()
+    files = sorted(p for p in found if p.is_file() and not p.name.startswith("."))
     pictures = [p for p in files if p.suffix.lower() in images.SUFFIXES]
     return pictures, [p for p in files if p.suffix.lower() not in images.SUFFIXES]
 

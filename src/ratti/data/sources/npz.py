@@ -1,7 +1,7 @@
 """Arrays in an `.npz` file: `x_train, y_train, x_test, y_test` (or `x, y`, split here) and, optionally, `class_names`.
 
-uint8 arrays (N, H, W) or (N, H, W, 1 or 3) are images. Others are signals: (N, T), (N, T, C) or (N, H, W, C), integers
-or floats. Groups come from `groups`, `patient`, `speaker` or `subject` (with `_train` and `_test`). Pickles are refused.
+uint8 arrays (N, H, W) or (N, H, W, 1 or 3) are images. Others are signals: (N, T), (N, T, C) or (N, H, W, C), of
+integers or floats. Groups come from `groups`, `patient`, `speaker` or `subject` (with `_train` and `_test`). Pickles are refused.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def _labels(source: str, arrays: Mapping[str, Array], names: tuple[str, ...]) ->
     low, high = min(int(y.min()) for y in raw.values()), max(int(y.max()) for y in raw.values())
     class_names = given or [str(c) for c in range(high + 1)]
     if low < 0 or high >= len(class_names):
-        raise DataError(f"{source}: labels {low} to {high}, but {len(class_names)} classes (0 to {len(class_names) - 1})")
+        allowed = f"{len(class_names)} classes allow 0 to {len(class_names) - 1}"
+        raise DataError(f"{source}: labels {low} to {high}; {allowed}")
     return class_names, {n: y.astype(np.int64) for n, y in raw.items()}
 
 

@@ -1,0 +1,1 @@
+"""Doors in and out: TensorFlow Lite files, and PyTorch programs."""

@@ -1,0 +1,29 @@
+"""Architectures from shared blocks: one family a file, found by its name. Only `build` imports torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import MissingDependencyError
+from ._ids import families, is_id, resolution, spec
+from ._spec import NetSpec
+from ._yaml import from_yaml, read, to_yaml
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["NetSpec", "build", "families", "from_yaml", "is_id", "read", "resolution", "spec", "to_yaml"]
+
+
+def build(spec: NetSpec, seed: int | None = None) -> torch.nn.Module:
+    """The net as a torch module: (N, C, H, W) float32 in, (N, classes) logits out.
+
+    `seed` fixes the initial weights without touching torch's global generator; None draws from that.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise MissingDependencyError("torch", "train", "building a net") from None
+    from ._torch import Net
+
+    return Net.seeded(spec, seed)

@@ -1,0 +1,189 @@
+"""Primitive layers: what a net is made of after its blocks are taken apart. Shapes, MACs and parameters without torch.
+
+Each is also a block of its own, so that a net can name it. A shape here is (H, W, C), or (C,) once H and W are gone.
+Parameters are counted as deployed: weights and biases with batch normalization folded in.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+
+from ..types import Shape
+
+Pair = tuple[int, int]
+Pads = tuple[int, int, int, int]  # top, bottom, left, right
+
+
+class SpecError(ValueError):
+    """A layer that cannot follow what stands before it; the message says why."""
+
+
+class Activation(enum.Enum):
+    NONE = "none"
+    RELU = "relu"
+    RELU6 = "relu6"
+
+
+class PoolKind(enum.Enum):
+    MAX = "max"
+    AVERAGE = "average"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A primitive layer, and a block that holds only itself."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape after this layer; SpecError where it cannot take `shape`."""
+        raise NotImplementedError
+
+    def macs(self, shape: Shape) -> int:
+        """Multiply-accumulates of one inference on an input of `shape`."""
+        return 0
+
+    def parameters(self, shape: Shape) -> int:
+        """Weights and biases as deployed, on an input of `shape`."""
+        return 0
+
+    def body(self, shape: Shape) -> tuple[Layer, ...]:
+        return (self,)
+
+    def shortcut(self, shape: Shape) -> tuple[Layer, ...] | None:
+        return None
+
+    @property
+    def activation_after(self) -> Activation:
+        return Activation.NONE
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """Convolution, batch normalization, activation. Depthwise where `groups` equals the input's channels.
+
+    `pads` None pads as "same" does, evenly on both sides; where the sum is odd, the bottom and right get one more.
+    """
+
+    width: int
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    pads: Pads | None = None
+    activation: Activation = Activation.NONE
+    batch_norm: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.groups, *self.kernel, *self.stride, *self.dilation) < 1:
+            raise SpecError("width, kernel, stride, dilation and groups must be at least 1")
+        if self.pads is not None and min(self.pads) < 0:
+            raise SpecError(f"pads must be 0 or more, not {list(self.pads)}")
+        if self.width % self.groups:
+            raise SpecError(f"{self.groups} groups do not divide a width of {self.width}")
+
+    @property
+    def explicit_pads(self) -> Pads:
+        if self.pads is not None:
+            return self.pads
+        total = [d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True)]
+        return total[0] // 2, total[0] - total[0] // 2, total[1] // 2, total[1] - total[1] // 2
+
+    def output_shape(self, shape: Shape) -> Shape:
+        _, _, channels = _spatial(shape)
+        if channels % self.groups:
+            raise SpecError(f"{self.groups} groups do not divide {channels} input channels")
+        return (*_windows(shape, self.kernel, self.stride, self.dilation, self.explicit_pads), self.width)
+
+    def macs(self, shape: Shape) -> int:
+        return math.prod(self.output_shape(shape)) * self._weights_per_output(shape)
+
+    def parameters(self, shape: Shape) -> int:
+        return self.width * self._weights_per_output(shape) + self.width
+
+    def _weights_per_output(self, shape: Shape) -> int:
+        return math.prod(self.kernel) * (shape[2] // self.groups)
+
+
+@dataclass(frozen=True)
+class Pool(Layer):
+    """Maximum or average over windows. Average pooling takes no padding: engines differ in what they divide by."""
+
+    kind: PoolKind
+    kernel: Pair
+    stride: Pair | None = None  # None: the kernel
+    pads: Pads = (0, 0, 0, 0)
+
+    def __post_init__(self) -> None:
+        if min(*self.kernel, *self.strides) < 1:
+            raise SpecError("kernel and stride must be at least 1")
+        top, bottom, left, right = self.pads
+        if any(self.pads) and self.kind is PoolKind.AVERAGE:
+            raise SpecError("average pooling takes no padding")
+        if min(self.pads) < 0 or top != bottom or left != right or 2 * top > self.kernel[0] or 2 * left > self.kernel[1]:
+            raise SpecError(f"pads of a pool must be equal on both sides and at most half the kernel, "
+                            f"not {list(self.pads)}")
+
+    @property
+    def strides(self) -> Pair:
+        return self.stride or self.kernel
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*_windows(shape, self.kernel, self.strides, (1, 1), self.pads), _spatial(shape)[2])
+
+
+@dataclass(frozen=True)
+class Mean(Layer):
+    """Mean over H and W: (H, W, C) to (C,)."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (_spatial(shape)[2],)
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """(H, W, C) to (H * W * C,), in NHWC order."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (math.prod(_spatial(shape)),)
+
+
+@dataclass(frozen=True)
+class Fc(Layer):
+    """Fully connected layer and activation: (I,) to (width,)."""
+
+    width: int
+    activation: Activation = Activation.NONE
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise SpecError(f"width must be at least 1, not {self.width}")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != 1:
+            raise SpecError(f"a fully connected layer takes (C,), not {shape}: put mean or flatten before it")
+        return (self.width,)
+
+    def macs(self, shape: Shape) -> int:
+        return shape[0] * self.width
+
+    def parameters(self, shape: Shape) -> int:
+        return shape[0] * self.width + self.width
+
+
+def _spatial(shape: Shape) -> tuple[int, int, int]:
+    if len(shape) != 3:
+        raise SpecError(f"it takes (H, W, C), but H and W are gone: {shape}")
+    return shape[0], shape[1], shape[2]
+
+
+def _windows(shape: Shape, kernel: Pair, stride: Pair, dilation: Pair, pads: Pads) -> Pair:
+    height, width, _ = _spatial(shape)
+    sizes = []
+    for size, k, s, d, pad in ((height, kernel[0], stride[0], dilation[0], pads[0] + pads[1]),
+                               (width, kernel[1], stride[1], dilation[1], pads[2] + pads[3])):
+        reach = d * (k - 1) + 1
+        if size + pad < reach:
+            raise SpecError(f"a window of {kernel[0]}x{kernel[1]} does not fit an input of {height}x{width}")
+        sizes.append((size + pad - reach) // s + 1)
+    return sizes[0], sizes[1]

@@ -1,0 +1,254 @@
+"""C99 from a plan: one header, one source, and a test with vectors. The same plan always gives the same bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..kernels import Constant, Struct, Table, source
+from ..plan import Plan, Step
+from ..types import Array, TensorType
+
+LINE = 112
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output in the arena."""
+
+    name: str
+    type: TensorType
+    offset_bytes: int
+
+
+@dataclass(frozen=True)
+class CSources:
+    """What the emitter made. `entry` is `void entry(int8_t *arena)`: one call per step, in order."""
+
+    files: Mapping[str, str]
+    entry: str
+    arena_bytes: int
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    steps: tuple[str, ...]
+    functions: tuple[str, ...]  # that each step calls
+
+
+@dataclass
+class _Unit:
+    """The pieces of the source file, filled step by step."""
+
+    headers: list[str] = field(default_factory=list)
+    tables: dict[tuple[str, bytes], str] = field(default_factory=dict)
+    table_text: list[str] = field(default_factory=list)
+    functions: dict[str, str] = field(default_factory=dict)  # body -> name
+    function_text: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)
+
+
+def emit(plan: Plan, name: str | None = None) -> CSources:
+    """C sources `<name>.h` and `<name>.c` for `plan`."""
+    name = name or plan.graph.name
+    unit = _Unit()
+    for step in plan.steps:
+        _include(step.kernel.header, unit.headers)
+        _step(plan, step, unit)
+    inputs, outputs = _ports(plan, plan.graph.inputs), _ports(plan, plan.graph.outputs)
+    files = {f"{name}.h": _header(name, plan, inputs, outputs), f"{name}.c": _source(name, unit)}
+    steps = tuple(s.node.name for s in plan.steps)
+    return CSources(files, f"{name}_run", plan.arena_bytes, inputs, outputs, steps, tuple(unit.called))
+
+
+def _ports(plan: Plan, names: Sequence[str]) -> tuple[Port, ...]:
+    return tuple(Port(n, plan.graph.type(n), plan.offsets[n]) for n in names)
+
+
+def _include(header: str, seen: list[str]) -> None:
+    """Kernel headers in order of need, each once."""
+    for included in re.findall(r'#include "([^"]+)"', source(header)):
+        path = _resolve(header, included)
+        if path not in seen:
+            _include(path, seen)
+    if header not in seen:
+        seen.append(header)
+
+
+def _resolve(header: str, included: str) -> str:
+    parts = header.split("/")[:-1] + included.split("/")
+    while ".." in parts:
+        k = parts.index("..")
+        del parts[k - 1 : k + 1]
+    return "/".join(parts)
+
+
+def _step(plan: Plan, step: Step, unit: _Unit) -> None:
+    function = _function(step, unit)
+    arguments = [f"arena + {plan.offsets[n]}" for n in (*step.inputs, step.output)]
+    arguments += [_table(step.node.name, t, unit) for t in step.call.tables]
+    if step.call.scratch_bytes:
+        arguments.append(f"arena + {step.scratch_offset}")
+    arguments += ["0", str(step.work.rows)]
+    unit.calls.append(f"    /* {step.node.name} */\n    {function}({', '.join(arguments)});")
+    unit.called.append(function)
+
+
+def _function(step: Step, unit: _Unit) -> str:
+    """The name of the function for the step's kernel, shape and flags; emits it if it is new."""
+    call, work = step.call, step.work
+    pointers = ["input", "other"][: len(step.inputs)]
+    parameters = [f"const int8_t *{p}" for p in pointers] + ["int8_t *output"]
+    parameters += [f"const {t.ctype} *{t.role}" for t in call.tables]
+    arguments = [*pointers, "output", *(t.role for t in call.tables)]
+    if call.scratch_bytes:
+        parameters.append("int8_t *scratch")
+        arguments.append("scratch")
+    parameters += ["int32_t row_begin", "int32_t row_end"]
+    arguments += ["row_begin", "row_end"]
+    body = []
+    for key, constant in call.constants.items():
+        if isinstance(constant, int):
+            arguments.append(f"/* {key} */ {constant}")
+        else:
+            body.append(f"    static const {constant[0]} {key} = {_initializer(constant, 1)};")
+            arguments.append(key)
+    body.append(_wrap(f"    {call.function}(", arguments, ");"))
+    text = _wrap("(", parameters, ")") + "\n{\n" + "\n".join(body) + "\n}\n"
+    if text not in unit.functions:
+        shapes = "_to_".join(_shape(t) for t in (work.types[0], work.output))
+        name = f"{step.kernel.name}_{shapes}"
+        taken = set(unit.functions.values())
+        unique = next(n for n in (name, *(f"{name}_{k}" for k in range(2, 10**6))) if n not in taken)
+        unit.functions[text] = unique
+        unit.function_text.append(f"static RATTI_NOINLINE void {unique}{text}")
+    return unit.functions[text]
+
+
+def _shape(type: TensorType) -> str:
+    return "x".join(map(str, type.shape[1:])) or "1"
+
+
+def _initializer(struct: Struct, depth: int) -> str:
+    lines: list[str] = []
+    simple: list[str] = []
+    pad = "    " * (depth + 1)
+    for key, value in struct[1].items():
+        if isinstance(value, int):
+            simple.append(f".{key} = {value}")
+        else:
+            lines.append(f"{pad}.{key} = {_inline(value)},")
+    packed = _wrap(pad, simple, ",", hang=len(pad))
+    return "{\n" + "\n".join([packed, *lines]) + "\n" + "    " * depth + "}"
+
+
+def _inline(constant: Constant) -> str:
+    if isinstance(constant, int):
+        return str(constant)
+    return "{" + ", ".join(f".{k} = {_inline(v)}" for k, v in constant[1].items()) + "}"
+
+
+def _wrap(start: str, items: Sequence[str], end: str, hang: int | None = None) -> str:
+    """`start` + comma-separated items + `end`, broken before LINE characters."""
+    indent = " " * (len(start) if hang is None else hang)
+    lines, line = [], start
+    for k, item in enumerate(items):
+        text = item + ("," if k + 1 < len(items) else end)
+        if len(line) + len(text) + 1 > LINE and line.strip():
+            lines.append(line.rstrip())
+            line = indent
+        line += text + " "
+    lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def _table(node: str, table: Table, unit: _Unit) -> str:
+    key = (table.ctype, table.data.tobytes())
+    if key not in unit.tables:
+        name = f"{node}_{table.role}"
+        unit.tables[key] = name
+        unit.table_text.append(_array(name, table.ctype, table.data))
+    return unit.tables[key]
+
+
+def _array(name: str, ctype: str, data: Array) -> str:
+    suffix = "u" if ctype.startswith("uint") else ""
+    if data.ndim == 2:
+        items = ["{" + ", ".join(map(str, row)) + "}" for row in data.tolist()]
+    elif suffix:
+        items = [f"0x{v:08x}u" for v in data.tolist()]
+    else:
+        items = [str(v) for v in data.tolist()]
+    lines, line = [], "   "
+    for item in items:
+        if len(line) + len(item) + 2 > LINE:
+            lines.append(line)
+            line = "   "
+        line += f" {item},"
+    lines.append(line)
+    return f"static const {ctype} {name}[{len(items)}] = {{\n" + "\n".join(lines) + "\n};\n"
+
+
+def _header(name: str, plan: Plan, inputs: Sequence[Port], outputs: Sequence[Port]) -> str:
+    prefix, graph = name.upper(), plan.graph
+    lines = [
+        f"/* {name}: an int8 network, emitted by ratti. {graph.macs():,} multiply-accumulates, {len(plan.steps)} steps.",
+        "",
+        f"   Write the input's codes to arena + {_macro(prefix, 'INPUT', inputs, 0)}_OFFSET, call {name}_run(arena), "
+        "read the output's codes.",
+        "   real = SCALE * (code - ZERO_POINT). The arena is aligned to 4 bytes; between calls it is free for other use.",
+        "   Running overwrites the inputs. No heap, no static data, no floating point. */",
+        f"#ifndef {prefix}_H",
+        f"#define {prefix}_H",
+        "",
+        "#include <stdint.h>",
+        "",
+        f"#define {prefix}_ARENA_BYTES {plan.arena_bytes}",
+    ]
+    for kind, ports in (("INPUT", inputs), ("OUTPUT", outputs)):
+        for k, port in enumerate(ports):
+            macro = _macro(prefix, kind, ports, k)
+            shape = "x".join(map(str, port.type.shape))
+            lines += [
+                "",
+                f"/* {port.name}: {shape} {port.type.dtype.value} */",
+                f"#define {macro}_OFFSET {port.offset_bytes}",
+                f"#define {macro}_BYTES {port.type.bytes}",
+            ]
+            if port.type.quant is not None:
+                lines += [
+                    f"#define {macro}_SCALE {port.type.scale!r}f",
+                    f"#define {macro}_ZERO_POINT ({port.type.zero_point})",
+                ]
+    lines += [
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        f"void {name}_run(int8_t *arena);",
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+        "",
+        "#endif",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _macro(prefix: str, kind: str, ports: Sequence[Port], k: int) -> str:
+    return f"{prefix}_{kind}" if len(ports) == 1 else f"{prefix}_{kind}_{ports[k].name.upper()}"
+
+
+def _source(name: str, unit: _Unit) -> str:
+    headers = [re.sub(r'#include "[^"]+"\n+', "", source(h)) for h in unit.headers]
+    parts = [
+        f'#include "{name}.h"\n',
+        *headers,
+        "/* Constants. */\n",
+        *unit.table_text,
+        "/* One function for each kernel, shape and flags. */\n",
+        *unit.function_text,
+        f"void {name}_run(int8_t *arena)\n{{\n" + "\n".join(unit.calls) + "\n}\n",
+    ]
+    return "\n".join(parts)

@@ -1,0 +1,65 @@
+"""Sizes of convolutions as the headers take them; fully connected layers are 1x1 convolutions over one column."""
+
+from __future__ import annotations
+
+from ...ops.conv2d import Conv2D
+from ...ops.fully_connected import FullyConnected
+from ...types import Array
+from .._channels import channel_table, output_struct
+from ..base import Constant, Struct, Table, Work
+
+LINEAR = (Conv2D, FullyConnected)
+
+
+def filters(work: Work) -> Array:
+    """Weights as (O, KH, KW, I)."""
+    data = work.operands[1].data
+    assert data is not None
+    return data if data.ndim == 4 else data[:, None, None, :]
+
+
+def depth(work: Work) -> int:
+    """Elements of one window."""
+    _, kh, kw, i = filters(work).shape
+    return kh * kw * i
+
+
+def pixels(work: Work) -> int:
+    return work.output.elements // work.output.shape[-1]
+
+
+def is_pointwise(work: Work) -> bool:
+    """True where output pixel p reads exactly the channels of input pixel p."""
+    if isinstance(work.op, FullyConnected):
+        return True
+    assert isinstance(work.op, Conv2D)
+    return filters(work).shape[1:3] == (1, 1) and work.op.stride == (1, 1) and not any(work.op.padding)
+
+
+def groups(work: Work) -> int:
+    return work.op.groups if isinstance(work.op, Conv2D) else 1
+
+
+def constants(work: Work) -> tuple[Table, Struct]:
+    """The channel records and the `ratti_conv` struct."""
+    op, w = work.op, filters(work)
+    assert isinstance(op, LINEAR)
+    table, general = channel_table(work.operands, work.output, w.reshape(len(w), -1))
+    fields: dict[str, Constant]
+    if isinstance(op, Conv2D):
+        (_, in_h, in_w, in_c), (_, out_h, out_w, out_c) = work.types[0].shape, work.output.shape
+        fields = {"in_h": in_h, "in_w": in_w, "in_c": in_c, "out_h": out_h, "out_w": out_w, "out_c": out_c}
+        fields |= {"kernel_h": w.shape[1], "kernel_w": w.shape[2]}
+        fields |= {"stride_h": op.stride[0], "stride_w": op.stride[1]}
+        fields |= {"dilation_h": op.dilation[0], "dilation_w": op.dilation[1]}
+        fields |= {"pad_top": op.padding[0], "pad_left": op.padding[2]}
+    else:
+        out_c, in_c = w.shape[0], w.shape[3]
+        # One row per row range: a fully connected layer is never split.
+        columns = pixels(work)
+        fields = {"in_h": 1, "in_w": columns, "in_c": in_c, "out_h": 1, "out_w": columns, "out_c": out_c}
+        fields |= {"kernel_h": 1, "kernel_w": 1, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1}
+        fields |= {"pad_top": 0, "pad_left": 0}
+    fields["in_zero"] = work.types[0].zero_point
+    fields["out"] = output_struct(work.output, op.activation, general)
+    return table, ("ratti_conv", fields)

@@ -1,0 +1,57 @@
+"""Convolution with the dual 16-bit multiply, two channels' weights in each halfword."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from ...types import Array
+from .._channels import accumulator_bounds, folded_bias
+from ..base import Call, Kernel, Table, Work
+from ._sizes import LINEAR, constants, depth, filters, groups, is_pointwise, pixels
+
+HIGH_LIMIT = 1 << 23  # what the upper channel of a halfword pair can hold beside the lower one
+BY_FOUR = (0, 2, 1, 3)  # order of four channels after two sign extensions
+
+
+class ConvDsp(Kernel):
+    name: ClassVar[str] = "conv_dsp"
+    header: ClassVar[str] = "conv/dsp.h"
+    ops = LINEAR
+    requires = frozenset({"dsp"})
+
+    def supports(self, work: Work) -> bool:
+        if groups(work) != 1:
+            return False
+        w = filters(work).reshape(work.output.shape[-1], -1)
+        low, high = accumulator_bounds(w, folded_bias(work.operands, w))
+        upper = slice(1, None, 2)
+        # 256 * -128 + w0 does not fit a halfword where w0 is negative.
+        return bool(
+            w[upper].min(initial=0) > -128 and np.maximum(-low, high)[upper].max(initial=0) < HIGH_LIMIT
+        )
+
+    def instructions(self, work: Work) -> float:
+        copied = pixels(work) * depth(work) * (1.5 if work.types[0].shape[-1] % 4 == 0 else 4)
+        return work.macs * 1.3 + work.output.elements * 10 + copied
+
+    def call(self, work: Work) -> Call:
+        channels, sizes = constants(work)
+        even = (depth(work) + 1) // 2 * 2
+        weights = Table("weights", "uint32_t", pack(filters(work)))
+        columns = min(2, pixels(work))
+        return Call("ratti_conv_dsp", {"sizes": sizes}, (weights, channels), columns * even * 2)
+
+
+def pack(w: Array) -> Array:
+    """(O, KH, KW, I) int8 to words for tiles of four channels, in the order that dsp.h reads: (words,) uint32."""
+    channels = w.shape[3]
+    if channels % 4 == 0:
+        order = np.arange(channels).reshape(-1, 4)[:, BY_FOUR].ravel()
+        w = w[..., order]
+    flat = w.reshape(len(w), -1).astype(np.int64)
+    flat = np.pad(flat, ((0, -len(flat) % 4), (0, flat.shape[1] % 2)))
+    halves = flat[1::2] * 256 + flat[0::2]  # (O / 2, depth): two channels in a halfword
+    words = (halves[:, 0::2] & 0xFFFF) | (halves[:, 1::2] & 0xFFFF) << 16  # (O / 2, depth / 2)
+    return words.reshape(-1, 2, words.shape[1]).transpose(0, 2, 1).ravel().astype(np.uint32)

@@ -1,0 +1,115 @@
+#include "../support/multiply.h"
+#include "geometry.h"
+
+/* Convolution for cores without vector instructions: tiles of `tile_o` output channels by `tile_p` pixels, so that
+   each loaded weight and each loaded input serve several products.
+
+   weights: tiles of [depth][tile_o], then the remaining channels one by one as [depth].
+   columns: scratch for tile_p windows of `depth` bytes; unused where the convolution is pointwise.
+   `out` must not overlap `in`. */
+typedef struct {
+    int32_t o, p;
+} ratti_tile;
+
+/* Copies the window of one output pixel; positions outside the input take the zero point. */
+static inline void ratti_conv_column(const int8_t *in, int8_t *column, int32_t pixel, const ratti_conv s)
+{
+    const int32_t top = pixel / s.out_w * s.stride_h - s.pad_top;
+    const int32_t left = pixel % s.out_w * s.stride_w - s.pad_left;
+    int32_t ky, kx, c;
+    for (ky = 0; ky < s.kernel_h; ++ky) {
+        const int32_t y = top + ky * s.dilation_h;
+        for (kx = 0; kx < s.kernel_w; ++kx) {
+            const int32_t x = left + kx * s.dilation_w;
+            if (y >= 0 && y < s.in_h && x >= 0 && x < s.in_w) {
+                const int8_t *source = in + (y * s.in_w + x) * s.in_c;
+                for (c = 0; c < s.in_c; ++c) {
+                    *column++ = *source++;
+                }
+            } else {
+                for (c = 0; c < s.in_c; ++c) {
+                    *column++ = (int8_t)s.in_zero;
+                }
+            }
+        }
+    }
+}
+
+/* `tile.o` channels of `tile.p` pixels whose windows lie `depth` bytes apart. */
+RATTI_INLINE void ratti_conv_tile(const int8_t *window, int8_t *out, const int8_t *weights,
+                                  const ratti_channel *channels, const ratti_conv s, const ratti_tile tile)
+{
+    const int32_t depth = ratti_conv_depth(s);
+    int32_t acc[4][4];
+    int32_t i, o, p;
+    RATTI_UNROLL
+    for (o = 0; o < tile.o; ++o) {
+        RATTI_UNROLL
+        for (p = 0; p < tile.p; ++p) {
+            acc[o][p] = channels[o].bias;
+        }
+    }
+    for (i = 0; i < depth; ++i) {
+        int32_t x[4];
+        RATTI_UNROLL
+        for (p = 0; p < tile.p; ++p) {
+            x[p] = window[p * depth + i];
+        }
+        RATTI_UNROLL
+        for (o = 0; o < tile.o; ++o) {
+            const int32_t w = weights[o];
+            RATTI_UNROLL
+            for (p = 0; p < tile.p; ++p) {
+                acc[o][p] += ratti_multiply(w, x[p]);
+            }
+        }
+        weights += tile.o;
+    }
+    RATTI_UNROLL
+    for (o = 0; o < tile.o; ++o) {
+        RATTI_UNROLL
+        for (p = 0; p < tile.p; ++p) {
+            out[p * s.out_c + o] = ratti_output_code(acc[o][p], channels[o].multiplier, channels[o].shift, s.out);
+        }
+    }
+}
+
+/* All output channels of `tile.p` pixels. */
+RATTI_INLINE void ratti_conv_pixels(const int8_t *window, int8_t *out, const int8_t *weights,
+                                    const ratti_channel *channels, const ratti_conv s, const ratti_tile tile)
+{
+    const int32_t depth = ratti_conv_depth(s), tiled = s.out_c / tile.o * tile.o;
+    const ratti_tile single = {1, tile.p};
+    int32_t o;
+    for (o = 0; o < tiled; o += tile.o) {
+        ratti_conv_tile(window, out + o, weights + o * depth, channels + o, s, tile);
+    }
+    for (; o < s.out_c; ++o) {
+        ratti_conv_tile(window, out + o, weights + o * depth, channels + o, s, single);
+    }
+}
+
+RATTI_INLINE void ratti_conv_scalar(const int8_t *in, int8_t *out, const int8_t *weights,
+                                    const ratti_channel *channels, int8_t *columns, int32_t row_begin,
+                                    int32_t row_end, const ratti_conv s, const ratti_tile tile)
+{
+    const int32_t depth = ratti_conv_depth(s), end = row_end * s.out_w;
+    int32_t pixel = row_begin * s.out_w, p;
+    while (pixel < end) {
+        const int32_t count = end - pixel < tile.p ? 1 : tile.p;
+        const int8_t *window = in + pixel * s.in_c;
+        if (!ratti_conv_is_pointwise(s)) {
+            for (p = 0; p < count; ++p) {
+                ratti_conv_column(in, columns + p * depth, pixel + p, s);
+            }
+            window = columns;
+        }
+        if (count == tile.p) {
+            ratti_conv_pixels(window, out + pixel * s.out_c, weights, channels, s, tile);
+        } else {
+            const ratti_tile single = {tile.o, 1};
+            ratti_conv_pixels(window, out + pixel * s.out_c, weights, channels, s, single);
+        }
+        pixel += count;
+    }
+}

@@ -1,0 +1,23 @@
+"""Depthwise convolution from its definition: any sizes, no scratch."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ...ops.depthwise_conv2d import DepthwiseConv2D
+from ..base import Call, Kernel, Table, Work
+from ._sizes import constants, filters
+
+
+class DepthwiseDirect(Kernel):
+    name: ClassVar[str] = "depthwise_direct"
+    header: ClassVar[str] = "depthwise/direct.h"
+    ops = (DepthwiseConv2D,)
+
+    def instructions(self, work: Work) -> float:
+        return work.macs * (12.0 if "multiply" in work.features else 22.0) + work.output.elements * 30
+
+    def call(self, work: Work) -> Call:
+        channels, sizes = constants(work)
+        weights = Table("weights", "int8_t", filters(work).transpose(1, 2, 0).ravel())
+        return Call("ratti_depthwise_direct", {"sizes": sizes}, (weights, channels))

@@ -1,0 +1,39 @@
+"""Sum of two tensors."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ...ops.add import Add
+from .._channels import output_struct
+from ..base import Call, Kernel, Work
+
+
+class ElementwiseAdd(Kernel):
+    name: ClassVar[str] = "add"
+    header: ClassVar[str] = "elementwise/add.h"
+    ops = (Add,)
+
+    def instructions(self, work: Work) -> float:
+        return work.output.elements * 25
+
+    def in_place(self, work: Work) -> tuple[int, ...]:
+        return (0, 1)
+
+    def call(self, work: Work) -> Call:
+        op = work.op
+        assert isinstance(op, Add)
+        first, second, total = op.multipliers(work.types, work.output)
+        fields = {
+            "row_elements": work.row_elements,
+            "in_zero": work.types[0].zero_point,
+            "in_multiplier": first[0],
+            "in_shift": -first[1],
+            "other_zero": work.types[1].zero_point,
+            "other_multiplier": second[0],
+            "other_shift": -second[1],
+            "out_multiplier": total[0],
+            "out_shift": -total[1],
+            "out": output_struct(work.output, op.activation, total[1] > -1),
+        }
+        return Call("ratti_add", {"sizes": ("ratti_add_sizes", fields)})

@@ -1,0 +1,21 @@
+"""Average pooling."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ...ops.average_pool2d import AveragePool2D
+from ..base import Call, Kernel, Work
+from ._sizes import constants, taps
+
+
+class PoolAverage(Kernel):
+    name: ClassVar[str] = "pool_average"
+    header: ClassVar[str] = "pool/average.h"
+    ops = (AveragePool2D,)
+
+    def instructions(self, work: Work) -> float:
+        return taps(work) * 5 + work.output.elements * 20
+
+    def call(self, work: Work) -> Call:
+        return Call("ratti_average_pool", {"sizes": constants(work)})

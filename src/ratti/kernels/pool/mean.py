@@ -1,0 +1,46 @@
+"""Mean over adjacent dimensions."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from ...ops.base import Activation
+from ...ops.mean import Mean
+from .._channels import FAST_LIMIT, output_struct
+from ..base import Call, Kernel, Work
+
+
+class PoolMean(Kernel):
+    name: ClassVar[str] = "mean"
+    header: ClassVar[str] = "pool/mean.h"
+    ops = (Mean,)
+
+    def supports(self, work: Work) -> bool:
+        assert isinstance(work.op, Mean)
+        axes = work.op.axes
+        # Rows are the outer dimension here, so the output must not be cut along another one.
+        return axes == tuple(range(axes[0], axes[-1] + 1)) and work.rows == 1 and self._outer(work) == 1
+
+    @staticmethod
+    def _outer(work: Work) -> int:
+        assert isinstance(work.op, Mean)
+        return math.prod(work.types[0].shape[: work.op.axes[0]])
+
+    def instructions(self, work: Work) -> float:
+        return work.types[0].elements * 4 + work.output.elements * 25
+
+    def call(self, work: Work) -> Call:
+        op, source = work.op, work.types[0]
+        assert isinstance(op, Mean)
+        multiplier, shift = op.multiplier(source, work.output)
+        count = op.count(source.shape)
+        fields = {
+            "count": count,
+            "inner": work.output.elements,
+            "in_zero": source.zero_point,
+            "multiplier": multiplier,
+            "shift": -shift,
+            "out": output_struct(work.output, Activation.NONE, shift > -1 or 255 * count >= FAST_LIMIT),
+        }
+        return Call("ratti_mean", {"sizes": ("ratti_mean_sizes", fields)})

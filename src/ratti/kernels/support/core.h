@@ -1,0 +1,103 @@
+/* What every kernel uses: inlining, constants per channel, and the way from an accumulator to an output code. */
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define RATTI_INLINE static inline __attribute__((always_inline))
+#define RATTI_NOINLINE __attribute__((noinline))
+#define ratti_copy __builtin_memcpy /* needs no string.h, which bare-metal compilers may lack */
+#define ratti_fill __builtin_memset
+#else
+#include <string.h>
+#define RATTI_INLINE static inline
+#define RATTI_NOINLINE
+#define ratti_copy memcpy
+#define ratti_fill memset
+#endif
+
+#if defined(__clang__)
+#define RATTI_UNROLL _Pragma("clang loop unroll(full)")
+#define RATTI_ROLL _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__)
+#define RATTI_UNROLL _Pragma("GCC unroll 32")
+#define RATTI_ROLL _Pragma("GCC unroll 1")
+#else
+#define RATTI_UNROLL
+#define RATTI_ROLL
+#endif
+
+/* Constants of one output channel. The bias holds the input's zero point already: bias - zero * sum(weights).
+   `shift` is to the right; negative values shift left. */
+typedef struct {
+    int32_t bias, multiplier, shift;
+} ratti_channel;
+
+/* How accumulators become output codes. `general` is 0 where the model proves that every |accumulator| < 2^30 and
+   every shift is at least 1. */
+typedef struct {
+    int32_t zero, low, high, general;
+} ratti_output;
+
+RATTI_INLINE int32_t ratti_clamp(int32_t x, int32_t low, int32_t high)
+{
+#if defined(__ARM_FEATURE_SAT)
+    if (low == -128 && high == 127) {
+        int32_t y;
+        __asm__("ssat %0, #8, %1" : "=r"(y) : "r"(x));
+        return y;
+    }
+#endif
+    return x < low ? low : x > high ? high : x;
+}
+
+/* round(a * b / 2^31), ties upward, for |a| < 2^30 and 0 <= b: the upper word of 2a * b, rounded. */
+RATTI_INLINE int32_t ratti_high_multiply(int32_t a, int32_t b)
+{
+#if defined(__ARM_FEATURE_DSP)
+    int32_t y;
+    __asm__("smmulr %0, %1, %2" : "=r"(y) : "r"(a * 2), "r"(b));
+    return y;
+#elif defined(__ARM_ARCH_6M__)
+    /* No long multiply: four 16-bit products. */
+    const int32_t twice = a * 2;
+    const int32_t a_high = twice >> 16, b_high = b >> 16;
+    const uint32_t a_low = (uint32_t)twice & 0xffffu, b_low = (uint32_t)b & 0xffffu;
+    const int32_t middle = a_high * (int32_t)b_low + (int32_t)((a_low * b_low) >> 16);
+    const uint32_t low = a_low * (uint32_t)b_high + ((uint32_t)middle & 0xffffu);
+    return a_high * b_high + (middle >> 16) + (int32_t)(((low >> 15) + 1u) >> 1);
+#else
+    const int64_t product = (int64_t)(a * 2) * b;
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
+#endif
+}
+
+/* round(x / 2^shift), ties away from zero, for shift >= 1 and |x| < 2^30. */
+RATTI_INLINE int32_t ratti_divide_by_power(int32_t x, int32_t shift)
+{
+    return (x + (x >> 31) + (int32_t)(1u << (shift - 1))) >> shift;
+}
+
+/* The same scaling for any accumulator and any shift. */
+static inline int32_t ratti_rescale_general(int32_t x, int32_t multiplier, int32_t shift)
+{
+    int64_t product;
+    int32_t high, left = shift < 0 ? -shift : 0, right = shift > 0 ? shift : 0;
+    product = (int64_t)(int32_t)((uint32_t)x << left) * multiplier;
+    high = (int32_t)((product + (1 << 30)) >> 31);
+    if (right > 0) {
+        const int64_t half = (int64_t)1 << (right - 1);
+        high = (int32_t)(((int64_t)high + half - (high < 0)) >> right);
+    }
+    return high;
+}
+
+RATTI_INLINE int8_t ratti_output_code(int32_t acc, int32_t multiplier, int32_t shift, ratti_output out)
+{
+    int32_t x;
+    if (out.general) {
+        x = ratti_rescale_general(acc, multiplier, shift);
+    } else {
+        x = ratti_divide_by_power(ratti_high_multiply(acc, multiplier), shift);
+    }
+    return (int8_t)ratti_clamp(x + out.zero, out.low, out.high);
+}

@@ -1,0 +1,55 @@
+#include "core.h"
+
+/* The Armv7E-M instructions that the dsp kernels are built on; plain C elsewhere, so that the same file runs anywhere.
+   Words are little-endian pairs of int16. */
+RATTI_INLINE uint32_t ratti_load_word(const void *p)
+{
+    uint32_t word;
+    ratti_copy(&word, p, 4);
+    return word;
+}
+
+RATTI_INLINE void ratti_store_word(void *p, uint32_t word)
+{
+    ratti_copy(p, &word, 4);
+}
+
+/* acc + a.low * b.low + a.high * b.high, modulo 2^32 */
+RATTI_INLINE int32_t ratti_dual_multiply(uint32_t a, uint32_t b, int32_t acc)
+{
+#if defined(__ARM_FEATURE_DSP)
+    int32_t y;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(acc));
+    return y;
+#else
+    const int32_t low = (int16_t)(uint16_t)a * (int16_t)(uint16_t)b;
+    const int32_t high = (int16_t)(uint16_t)(a >> 16) * (int16_t)(uint16_t)(b >> 16);
+    return (int32_t)((uint32_t)acc + (uint32_t)low + (uint32_t)high);
+#endif
+}
+
+/* Bytes 0 and 2, sign-extended to a pair. */
+RATTI_INLINE uint32_t ratti_even_bytes(uint32_t bytes)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t y;
+    __asm__("sxtb16 %0, %1" : "=r"(y) : "r"(bytes));
+    return y;
+#else
+    const uint32_t low = (uint16_t)(int16_t)(int8_t)(uint8_t)bytes;
+    const uint32_t high = (uint16_t)(int16_t)(int8_t)(uint8_t)(bytes >> 16);
+    return low | high << 16;
+#endif
+}
+
+/* Bytes 1 and 3, sign-extended to a pair. */
+RATTI_INLINE uint32_t ratti_odd_bytes(uint32_t bytes)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t y;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(y) : "r"(bytes));
+    return y;
+#else
+    return ratti_even_bytes(bytes >> 8);
+#endif
+}

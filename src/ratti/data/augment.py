@@ -77,4 +77,5 @@ class Augment:
         n = len(x)
         gain = 1 + rng.uniform(-self.contrast, self.contrast, (n, 1, 1, 1)).astype(np.float32)
         offset = 255 * rng.uniform(-self.brightness, self.brightness, (n, 1, 1, 1)).astype(np.float32)
-        return np.clip((x.astype(np.float32) - 128) * gain + 128 + offset, 0, 255).round().astype(np.uint8)
+        shaded = (x.astype(np.float32) - 128) * gain + 128 + offset
+        return np.asarray(np.clip(shaded, 0, 255).round(), np.uint8)

@@ -8,10 +8,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "flashcache.h"
+
 typedef int (*stop_function)(void *engine);
 typedef int (*register_function)(void *engine, int id, void *value);
 
-enum { RUNNING = 0, TIMED_OUT = 1, TOO_MANY_SEGMENTS = 2, INCONSISTENT = 3, NO_MEMORY = 4, OUTSIDE = 5 };
+enum { RUNNING, TIMED_OUT, TOO_MANY_SEGMENTS, INCONSISTENT, NO_MEMORY, OUTSIDE, MISALIGNED };
+enum { MEMORY_READ = 16 }; /* unicorn's UC_MEM_READ */
 enum { CLOCK_EVERY = 1 << 16, NONE = -1 };
 
 struct block {
@@ -21,7 +24,7 @@ struct block {
 struct hook {
     stop_function stop;
     register_function read_register;
-    int sp_register, is_thumb;
+    int sp_register, pc_register, is_thumb;
     uint32_t code_start, code_bytes, entry_start, entry_end, idle;
     const uint8_t *code;
     int32_t *ids; /* one per halfword of code: number of the block that starts there, or NONE */
@@ -34,6 +37,9 @@ struct hook {
     uint32_t lowest_sp, until_clock;
     double deadline;
     int status;
+    uint32_t fault_pc, fault_address;
+    struct flash *flash; /* NULL: no waiting is counted */
+    uint64_t *stalls;    /* [segment] */
 };
 
 static double now(void)
@@ -47,18 +53,21 @@ void hook_free(struct hook *h)
 {
     if (!h)
         return;
-    free(h->ids), free(h->blocks), free(h->counts), free(h->falls), free(h);
+    if (h->flash)
+        lines_free(&h->flash->code), lines_free(&h->flash->data);
+    free(h->flash), free(h->stalls), free(h->ids), free(h->blocks), free(h->counts), free(h->falls), free(h);
 }
 
 /* `code` must outlive the hook. NULL where memory is short. */
-struct hook *hook_new(stop_function stop, register_function read_register, int sp_register, int is_thumb,
-                      uint32_t code_start, uint32_t code_bytes, const uint8_t *code, uint32_t entry_start,
+struct hook *hook_new(stop_function stop, register_function read_register, int sp_register, int pc_register,
+                      int is_thumb, uint32_t code_start, uint32_t code_bytes, const uint8_t *code, uint32_t entry_start,
                       uint32_t entry_end, uint32_t idle, uint32_t n_segments)
 {
     struct hook *h = calloc(1, sizeof *h);
     if (!h)
         return NULL;
-    h->stop = stop, h->read_register = read_register, h->sp_register = sp_register, h->is_thumb = is_thumb;
+    h->stop = stop, h->read_register = read_register, h->sp_register = sp_register;
+    h->pc_register = pc_register, h->is_thumb = is_thumb;
     h->code_start = code_start, h->code_bytes = code_bytes, h->code = code;
     h->entry_start = entry_start, h->entry_end = entry_end, h->idle = idle, h->n_segments = n_segments;
     h->ids = malloc(sizeof *h->ids * (code_bytes / 2 + 1));
@@ -70,6 +79,20 @@ struct hook *hook_new(stop_function stop, register_function read_register, int s
     return h;
 }
 
+/* Count waiting for flash from now on. 0 where memory is short. */
+int hook_flash(struct hook *h, uint32_t start, uint32_t bytes, uint32_t wait_states, uint32_t read_bytes, int prefetch,
+               uint32_t line_bytes, uint32_t code_lines, uint32_t data_lines)
+{
+    h->flash = calloc(1, sizeof *h->flash);
+    h->stalls = calloc(h->n_segments, sizeof *h->stalls);
+    if (!h->flash || !h->stalls)
+        return 0;
+    *h->flash = (struct flash){
+        .start = start, .bytes = bytes, .read_bytes = read_bytes, .wait_states = wait_states, .prefetch = prefetch};
+    return lines_init(&h->flash->code, code_lines, line_bytes, read_bytes) &&
+           lines_init(&h->flash->data, data_lines, line_bytes, read_bytes);
+}
+
 /* Before each run: all counters to zero; known blocks stay known. */
 void hook_reset(struct hook *h, double seconds)
 {
@@ -79,6 +102,10 @@ void hook_reset(struct hook *h, double seconds)
     h->segment = NONE, h->previous = NONE, h->previous_in_entry = 0;
     h->lowest_sp = UINT32_MAX, h->until_clock = CLOCK_EVERY, h->status = RUNNING;
     h->deadline = now() + seconds;
+    if (h->flash) {
+        flash_clear(h->flash);
+        memset(h->stalls, 0, h->n_segments * sizeof *h->stalls);
+    }
 }
 
 static uint32_t count_instructions(const struct hook *h, uint32_t offset, uint32_t bytes)
@@ -162,6 +189,8 @@ void hook_block(void *engine, uint64_t address64, uint32_t bytes, void *user)
         if (sp < h->lowest_sp)
             h->lowest_sp = sp;
     }
+    if (h->flash)
+        h->stalls[segment] += flash_fetch(h->flash, address, bytes, h->blocks[id].instructions);
     h->previous = (int64_t)cell, h->previous_end = address + bytes, h->previous_in_entry = (uint32_t)in_entry;
     if (!--h->until_clock) {
         h->until_clock = CLOCK_EVERY;
@@ -170,6 +199,38 @@ void hook_block(void *engine, uint64_t address64, uint32_t bytes, void *user)
     }
 }
 
+/* Armv7-M lets single loads and stores be unaligned, but no LDM, STM, LDRD, STRD, PUSH, POP, VLDR, VSTR (DDI0403, A3.2.1).
+   Armv6-M and our RISC-V parts let none; the emulator catches the former itself. */
+static int must_be_aligned(struct hook *h, void *engine)
+{
+    if (!h->is_thumb)
+        return 1;
+    uint32_t pc = 0;
+    h->read_register(engine, h->pc_register, &pc);
+    const uint32_t offset = pc - h->code_start;
+    if (offset >= h->code_bytes)
+        return 0;
+    const uint32_t first = h->code[offset] | (uint32_t)h->code[offset + 1] << 8;
+    return first >> 12 == 0xC || (first & 0xF600) == 0xB400 || first >> 9 == 0x74 || first >> 9 == 0x76;
+}
+
+/* Called for each access to memory, in audited runs alone. */
+void hook_access(void *engine, int type, uint64_t address64, int bytes, int64_t value, void *user)
+{
+    (void)value;
+    struct hook *h = user;
+    const uint32_t address = (uint32_t)address64;
+    if ((address & ((uint32_t)bytes - 1)) && must_be_aligned(h, engine)) {
+        if (h->status == RUNNING)
+            h->read_register(engine, h->pc_register, &h->fault_pc), h->fault_address = address;
+        halt(h, engine, MISALIGNED);
+    }
+    if (h->flash && type == MEMORY_READ)
+        h->stalls[h->segment < 0 ? 0 : h->segment] += flash_read(h->flash, address);
+}
+
+uint32_t hook_fault_pc(const struct hook *h) { return h->fault_pc; }
+uint32_t hook_fault_address(const struct hook *h) { return h->fault_address; }
 int hook_status(const struct hook *h) { return h->status; }
 uint32_t hook_lowest_sp(const struct hook *h) { return h->lowest_sp; }
 uint32_t hook_n_blocks(const struct hook *h) { return h->n_blocks; }
@@ -177,6 +238,8 @@ uint32_t hook_segments(const struct hook *h) { return (uint32_t)(h->segment + 1)
 const struct block *hook_blocks(const struct hook *h) { return h->blocks; }
 const uint64_t *hook_counts(const struct hook *h) { return h->counts; }
 const uint64_t *hook_falls(const struct hook *h) { return h->falls; }
+
+const uint64_t *hook_stalls(const struct hook *h) { return h->stalls; }
 
 /* Instructions of each segment into `out`. */
 void hook_instructions(const struct hook *h, uint64_t *out)

@@ -44,6 +44,7 @@ class Image:
     """
 
     path: str
+    text_start: int
     text_bytes: int
     rodata_bytes: int
     data_bytes: int
@@ -111,10 +112,11 @@ def read(elf: Path) -> Image:
         if name and not name.startswith("$") and kind != "STT_FILE"
     )
     start, end = text["sh_addr"], text["sh_addr"] + text["sh_size"]
-    marks = sorted({(v, _MARKS[n.split(".")[0]]) for n, v, _, _ in table
-                    if n.split(".")[0] in _MARKS and start <= v < end})
+    marks = sorted({(v, _MARKS[n[:2]]) for n, v, _, _ in table
+                    if n[:2] in _MARKS and start <= v < end})
     return Image(
         path=str(elf),
+        text_start=start,
         text_bytes=sizes.get(".text", 0),
         rodata_bytes=sizes.get(".rodata", 0),
         data_bytes=sizes.get(".data", 0),

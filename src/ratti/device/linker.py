@@ -23,7 +23,7 @@ SECTIONS {{
   .bss (NOLOAD) : {{
     __bss_start = .; *(.sbss .sbss.* .bss .bss.* COMMON) . = ALIGN(4); __bss_end = .;
   }} > {data}
-  /DISCARD/ : {{ *(.ARM.exidx* .ARM.attributes .riscv.attributes .comment .note* .eh_frame*) }}
+  /DISCARD/ : {{ *(.ARM.exidx* .ARM.attributes .riscv.attributes .comment .note* .eh_frame* .debug*) }}
 }}
 """
 
@@ -31,7 +31,7 @@ SECTIONS {{
 def script(target: Target) -> str:
     """The script that links firmware for `target` at the real place and size of its memories."""
     lines = [
-        f"  {r.name} ({'rx' if r.kind == 'flash' else 'rw'}) : ORIGIN = {r.origin:#x}, LENGTH = {r.bytes:#x}"
+        f"  {r.name} ({'rx' if r.kind == 'flash' else 'rw'}) : ORIGIN = {r.start:#x}, LENGTH = {r.usable_bytes:#x}"
         for r in target.memory
         if r.holds
     ]

@@ -17,7 +17,7 @@ PAGE_BYTES = 4096
 FILL = 0xA5
 SYSTEM_CONTROL_SPACE = 0xE000E000  # Armv7-M B3.2: start-up enables the FPU there
 
-STATUS = ("running", "timed_out", "too_many_segments", "inconsistent", "no_memory", "outside")
+STATUS = ("running", "timed_out", "too_many_segments", "inconsistent", "no_memory", "outside", "misaligned")
 _ACCESS = {
     unicorn.UC_MEM_READ_UNMAPPED: "read",
     unicorn.UC_MEM_READ_PROT: "read",
@@ -64,14 +64,16 @@ def load_hook(path: str) -> ctypes.CDLL:
     library = ctypes.CDLL(path)
     pointer, u32 = ctypes.c_void_p, ctypes.c_uint32
     library.hook_new.restype = pointer
-    library.hook_new.argtypes = [pointer, pointer, ctypes.c_int, ctypes.c_int, u32, u32, pointer, u32, u32, u32, u32]
+    library.hook_new.argtypes = [pointer, pointer, *[ctypes.c_int] * 3, u32, u32, pointer, *[u32] * 4]
+    library.hook_flash.argtypes = [pointer, *[u32] * 4, ctypes.c_int, *[u32] * 3]
     library.hook_free.argtypes = [pointer]
     library.hook_reset.argtypes = [pointer, ctypes.c_double]
     library.hook_instructions.argtypes = [pointer, pointer]
     for name, result in (
         ("status", ctypes.c_int), ("lowest_sp", u32), ("n_blocks", u32), ("segments", u32),
         ("blocks", ctypes.POINTER(Block)), ("counts", ctypes.POINTER(ctypes.c_uint64)),
-        ("falls", ctypes.POINTER(ctypes.c_uint64)),
+        ("falls", ctypes.POINTER(ctypes.c_uint64)), ("stalls", ctypes.POINTER(ctypes.c_uint64)),
+        ("fault_pc", u32), ("fault_address", u32),
     ):
         function = getattr(library, f"hook_{name}")
         function.restype, function.argtypes = result, [pointer]
@@ -81,24 +83,28 @@ def load_hook(path: str) -> ctypes.CDLL:
 class Machine:
     """A part with firmware in it, started up and resting in `ratti_idle`.
 
-    `job` is the worker's request (see worker.py): memory regions, segments, symbols and the core's model.
+    `job` is the worker's request (see worker.py): memory regions, segments, symbols and the core's model. An audited
+    machine looks at every access to memory: it is several times slower, finds misaligned accesses that the emulator
+    lets pass, and counts the waiting for flash where the job describes the flash.
     """
 
-    def __init__(self, job: dict[str, Any], contents: bytes, hook_path: str) -> None:
+    def __init__(self, job: dict[str, Any], contents: bytes, hook_path: str, audited: bool = False) -> None:
         self.job = job
         self.registers = _ARM if job["arch"] == "arm" else _RISCV
         self.uc = self._engine()
         self._invalid: dict[str, Any] | None = None
-        self._code = bytearray(job["code_bytes"])
+        self.code = bytearray(job["code_bytes"])
         for region in job["memory"]:
             self._map(region)
         at = 0
         for address, size in job["segments"]:
             self.uc.mem_write(address, contents[at : at + size])
             at += size
-        self._code[:] = self.uc.mem_read(job["code_start"], job["code_bytes"])
+        self.code[:] = self.uc.mem_read(job["code_start"], job["code_bytes"])
         self.library = load_hook(hook_path)
         self._add_hooks()
+        if audited:
+            self._audit()
         self._start_up()
 
     def close(self) -> None:
@@ -120,6 +126,10 @@ class Machine:
         out = (ctypes.c_uint64 * self.job["n_segments"])()
         self.library.hook_instructions(self.hook, out)
         return list(out)[: self.library.hook_segments(self.hook)]
+
+    def stalls(self) -> list[int]:
+        """Cycles of waiting for flash in the last run, by segment; an audited machine with a flash model has them."""
+        return list(self.library.hook_stalls(self.hook)[: self.job["n_segments"]])
 
     def blocks(self) -> list[tuple[Block, list[tuple[int, int, int]]]]:
         """Blocks of the last run, each with its (segment, times, times that the next block followed in memory)."""
@@ -161,29 +171,38 @@ class Machine:
 
     def _add_hooks(self) -> None:
         job = self.job
-        view = (ctypes.c_char * len(self._code)).from_buffer(self._code)
+        view = (ctypes.c_char * len(self.code)).from_buffer(self.code)
         self.hook = self.library.hook_new(
             ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p), ctypes.cast(uclib.uc_reg_read, ctypes.c_void_p),
-            self.registers.sp, self.registers.thumb, job["code_start"], job["code_bytes"], ctypes.addressof(view),
+            self.registers.sp, self.registers.pc, self.registers.thumb, job["code_start"], job["code_bytes"], ctypes.addressof(view),
             job["entry"], job["entry_end"], job["idle"], job["n_segments"],
         )
         if not self.hook:
             raise MemoryError("the block hook found no memory")
+        self._add_native_hook(unicorn.UC_HOOK_BLOCK, self.library.hook_block)
+        self.uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
+        self.uc.hook_add(unicorn.UC_HOOK_INTR, self._on_exception)
+
+    def _add_native_hook(self, kind: int, function: Any) -> None:
         handle = ctypes.c_size_t()
-        callback = ctypes.cast(self.library.hook_block, ctypes.c_void_p)
-        status = uclib.uc_hook_add(self.uc._uch, ctypes.byref(handle), unicorn.UC_HOOK_BLOCK, callback,
+        status = uclib.uc_hook_add(self.uc._uch, ctypes.byref(handle), kind, ctypes.cast(function, ctypes.c_void_p),
                                    ctypes.c_void_p(self.hook), ctypes.c_uint64(1), ctypes.c_uint64(0))
         if status != unicorn.UC_ERR_OK:
             raise unicorn.UcError(status)
-        self.uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
+
+    def _audit(self) -> None:
+        flash = self.job["flash"]
+        if flash and not self.library.hook_flash(self.hook, *flash):
+            raise MemoryError("the flash model found no memory")
+        kinds = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
+        self._add_native_hook(kinds, self.library.hook_access)
 
     def _start_up(self) -> None:
         """Reset to idle, with the stack filled so that its deepest use shows."""
         bottom, top = self.job["stack"]
         self.lowest_sp = top
         self.uc.mem_write(bottom, bytes([FILL]) * (top - bottom))
-        if self.job["arch"] == "arm":
-            self.uc.reg_write(self.registers.sp, int.from_bytes(self._code[:4], "little"))
+        self.uc.reg_write(self.registers.sp, top)  # Arm reads it from its vector table, RISC-V's start-up sets it
         self._go(self.job["reset"])
         self.idle_sp = self.uc.reg_read(self.registers.sp)
 
@@ -198,12 +217,19 @@ class Machine:
         status = STATUS[self.library.hook_status(self.hook)]
         pc, sp = self.uc.reg_read(self.registers.pc), self.uc.reg_read(self.registers.sp)
         self.lowest_sp = min(self.lowest_sp, self.library.hook_lowest_sp(self.hook))
+        if status == "misaligned":
+            pc, self._invalid = self.library.hook_fault_pc(self.hook), {
+                "access": "misaligned", "address": self.library.hook_fault_address(self.hook), "bytes": 0}
         if self._invalid or problem or status != "running" or pc != self.job["idle"]:
             raise FaultError({"pc": pc, "sp": sp, "status": status, "error": problem, **(self._invalid or {})})
 
     def _on_invalid(self, uc: unicorn.Uc, access: int, address: int, size: int, value: int, user: Any) -> bool:
         self._invalid = {"access": _ACCESS.get(access, "access"), "address": address, "bytes": size}
         return False
+
+    def _on_exception(self, uc: unicorn.Uc, number: int, user: Any) -> None:
+        self._invalid = {"exception": number}
+        uc.emu_stop()
 
     def _on_guard(self, uc: unicorn.Uc, access: int, address: int, size: int, value: int, user: Any) -> None:
         self._on_invalid(uc, access, address, size, value, user)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -31,7 +32,7 @@ WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 OPTIMIZE = {"speed": "-O2", "size": "-Os"}
 
 _COMMON = ("-std=c11", "-ffreestanding", "-fomit-frame-pointer", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables",
-           "-fno-stack-protector", "-fno-sanitize=undefined", "-ffunction-sections", "-fdata-sections", "-g0")
+           "-fno-stack-protector", "-fno-sanitize=undefined", "-ffunction-sections", "-fdata-sections", "-g")
 _RUNTIME = Path(__file__).parent / "runtime"
 _OVERFLOW = re.compile(r"section '(\S+)' will not fit in region '(\S+)': overflowed by (\d+) bytes")
 
@@ -88,6 +89,9 @@ def build(program: Program, target: Target, optimize: str = "speed", flags: tupl
 
     place = cache.publish("firmware", name, make)
     image = Image.restore(place / "image.json", place / "firmware.elf")
+    if image.flash_bytes > target.flash_bytes:  # views of one chip that fit one by one
+        raise DoesNotFitError(f"{target.id}: the program does not fit: flash needs {image.flash_bytes:,} of "
+                              f"{target.flash_bytes:,} bytes ({image.flash_bytes - target.flash_bytes:,} over)")
     return Firmware(program, target, image, place)
 
 
@@ -98,6 +102,22 @@ def zig(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
                        ZIG_LOCAL_CACHE_DIR=str(cache.folder() / "zig"))
     command = [sys.executable, "-m", "ziglang", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def native(name: str) -> Path:
+    """`<name>.c` of this package, compiled for this computer as a shared library."""
+    source = Path(__file__).parent / f"{name}.c"
+    key = cache.key({"zig": _zig_version(), "source": source.read_text(encoding="utf-8"), "machine": platform.platform()})
+
+    def make(work: Path) -> None:
+        # On Linux the C library is found when the hook is loaded; linking it would have zig build it first (6 s).
+        libraries = ["-nostdlib"] if sys.platform == "linux" else []
+        options = ["-shared", "-fPIC", "-O2", "-std=gnu11", "-g0", *libraries]
+        result = zig(["cc", *options, str(source), "-o", "library"], work)
+        if result.returncode:
+            raise ToolchainError(f"{name}.c does not compile on this computer:\n{_short(result.stderr)}")
+
+    return cache.publish("native", f"{name}-{key}", make) / "library"
 
 
 def write_sources(folder: Path, sources: Mapping[str, str]) -> None:
@@ -113,7 +133,7 @@ def _zig_version() -> str:
 
 
 def _runtime_files(arch: str) -> list[Path]:
-    return [_RUNTIME / "main.c", _RUNTIME / "memory.c", *sorted(_RUNTIME.glob(f"*_{arch}.[cS]"))]
+    return [*(_RUNTIME / n for n in ("main.c", "memory.c", "integers.c")), *sorted(_RUNTIME.glob(f"*_{arch}.[cS]"))]
 
 
 def _short(text: str, lines: int = 20) -> str:
@@ -126,15 +146,11 @@ def _short(text: str, lines: int = 20) -> str:
 def _does_not_fit(program: Program, target: Target, optimize: str, flags: tuple[str, ...],
                   linker_says: str) -> DoesNotFitError:
     """The error with real needs, from a second link with room for everything."""
-    over: dict[str, int] = {}
-    for _, region, excess in _OVERFLOW.findall(linker_says):
-        over[region] = max(over.get(region, 0), int(excess))
+    over = {region for _, region, _ in _OVERFLOW.findall(linker_says)}
     image = build(program, target.roomy(), optimize, flags).image
     needs = {"flash": image.flash_bytes, "ram": image.ram_static_bytes}
-    parts = []
-    for region in target.memory:
-        if region.name in over:
-            parts.append(f"{region.name} needs {needs[region.kind]:,} of {region.bytes:,} bytes "
-                         f"({over[region.name]:,} over)")
-    return DoesNotFitError(f"{target.id}: the program does not fit: {'; '.join(parts)}"
-                           f"{'' if 'ram' not in str(parts) else ', before any stack'}")
+    parts = [
+        f"{r.name} needs {needs[r.kind]:,} of {r.usable_bytes:,} bytes ({needs[r.kind] - r.usable_bytes:,} over)"
+        for r in target.memory if r.name in over
+    ]
+    return DoesNotFitError(f"{target.id}: the program does not fit: {'; '.join(parts)}")

@@ -3,13 +3,17 @@
 A frame is two little-endian uint32 (bytes of text, bytes of data), UTF-8 JSON, then raw data. The parent sends a
 request, the worker answers with one frame, until standard input ends. Requests (field "do"):
 
-    run     runs firmware. Text: arch, model, hook (path of the native hook), memory [{origin, bytes, kind}],
+    run     runs firmware. Text: arch, model, core, hook (path of the native hook), memory [{origin, bytes, kind}],
             segments [[address, bytes]], code_start, code_bytes, stack [bottom, top], reset, idle, entry, entry_end,
-            arena (addresses), inputs and outputs [[offset, bytes]], n_segments, n_inferences, seconds (per inference).
+            arena (addresses), inputs and outputs [[offset, bytes]], n_segments, n_inferences, seconds (per inference),
+            flash (null, or [start, bytes, wait_states, read_bytes, prefetch, line_bytes, code_lines, data_lines]).
             Data: the segments, then all inputs of the first inference, of the second, ...
-            Answer: instructions (a list by segment for each inference), stack_bytes, blocks
-            [[address, bytes, instructions, [[segment, times, falls], ...]], ...] of the first inference.
+            Answer: instructions (a list by segment for each inference), stack_bytes; and of the first inference: blocks
+            [[address, bytes, instructions, [[segment, times, falls], ...]], ...], cycles ({low, high, source} by segment
+            or {reason}), stalls (cycles of waiting for flash by segment, or null).
             Data: all outputs of the first inference, of the second, ...
+    check   looks for instructions that the target does not have. Text: isa, ranges [[address, bytes]]. Data: the code.
+            Answer: foreign [[address, instruction], ...].
 
 An answer with "fault" tells what the firmware did wrong, one with "broken" what went wrong here. Nothing is pickled, no
 file but the hook is opened.
@@ -21,19 +25,20 @@ import json
 import os
 import struct
 import sys
-from typing import Any, BinaryIO
+from contextlib import closing
+from typing import IO, Any
 
 HEADER = struct.Struct("<II")
 
 
-def send(stream: BinaryIO, text: dict[str, Any], data: bytes = b"") -> None:
+def send(stream: IO[bytes], text: dict[str, Any], data: bytes = b"") -> None:
     """Write one frame."""
     encoded = json.dumps(text).encode()
     stream.write(HEADER.pack(len(encoded), len(data)) + encoded + data)
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
+def receive(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
     """Read one frame; None where the other side has closed."""
     header = stream.read(HEADER.size)
     if len(header) < HEADER.size:
@@ -47,33 +52,55 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
 
 def run(job: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     """Answer the request `run`."""
+    from . import pricing
     from .machine import FaultError, Machine
 
     at = sum(size for _, size in job["segments"])
+    contents, answer, outputs = data[:at], {}, []
+    during = "start-up"
     try:
-        machine = Machine(job, data[:at], job["hook"])
+        with closing(Machine(job, contents, job["hook"])) as machine:
+            first = values = _inputs(job, data, at)
+            instructions = []
+            for inference in range(job["n_inferences"]):
+                during = f"inference {inference}"
+                outputs += machine.run(values)
+                instructions.append(machine.instructions())
+                if inference == 0:
+                    answer["cycles"] = pricing.segments(machine, job["core"])
+                    answer["blocks"] = [[b.address, b.bytes, b.instructions, cells] for b, cells in machine.blocks()]
+                at += sum(map(len, values))
+                values = _inputs(job, data, at)
+            answer["instructions"], answer["stack_bytes"] = instructions, machine.stack_bytes()
+        with closing(Machine(job, contents, job["hook"], audited=True)) as machine:
+            during = "inference 0, audited"
+            machine.run(first)
+            answer["stalls"] = machine.stalls() if job["flash"] else None
     except FaultError as fault:
-        return {"fault": {**fault.details, "during": "start-up"}}, b""
-    instructions, outputs, blocks = [], [], []
-    try:
-        for inference in range(job["n_inferences"]):
-            values = []
-            for _, size in job["inputs"]:
-                values.append(data[at : at + size])
-                at += size
-            outputs += machine.run(values)
-            instructions.append(machine.instructions())
-            if inference == 0:
-                blocks = [[b.address, b.bytes, b.instructions, cells] for b, cells in machine.blocks()]
-        answer = {"instructions": instructions, "stack_bytes": machine.stack_bytes(), "blocks": blocks}
-    except FaultError as fault:
-        return {"fault": {**fault.details, "during": f"inference {len(instructions)}"}}, b""
-    finally:
-        machine.close()
+        return {"fault": {**fault.details, "during": during}}, b""
     return answer, b"".join(outputs)
 
 
-REQUESTS = {"run": run}
+def check(job: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    """Answer the request `check`."""
+    from .isa import foreign
+
+    pieces, at = [], 0
+    for address, size in job["ranges"]:
+        pieces.append((address, data[at : at + size]))
+        at += size
+    return {"foreign": foreign(job["isa"], pieces)}, b""
+
+
+def _inputs(job: dict[str, Any], data: bytes, at: int) -> list[bytes]:
+    values = []
+    for _, size in job["inputs"]:
+        values.append(data[at : at + size])
+        at += size
+    return values
+
+
+REQUESTS = {"run": run, "check": check}
 
 
 def main() -> None:

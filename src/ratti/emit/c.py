@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..graph.builder import unique
 from ..kernels import Constant, Struct, Table, source
 from ..plan import Plan, Step
 from ..types import Array, TensorType
@@ -90,7 +91,8 @@ def _step(plan: Plan, step: Step, unit: _Unit) -> None:
     if step.call.scratch_bytes:
         arguments.append(f"arena + {step.scratch_offset}")
     arguments += ["0", str(step.work.rows)]
-    unit.calls.append(f"    /* {step.node.name} */\n    {function}({', '.join(arguments)});")
+    shapes = " -> ".join(_shape(t) for t in (step.work.types[0], step.work.output))
+    unit.calls.append(f"    /* {step.node.name}: {shapes} */\n" + _wrap(f"    {function}(", arguments, ");"))
     unit.called.append(function)
 
 
@@ -104,6 +106,8 @@ def _function(step: Step, unit: _Unit) -> str:
     if call.scratch_bytes:
         parameters.append("int8_t *scratch")
         arguments.append("scratch")
+    elif call.scratch_bytes is not None:
+        arguments.append("/* scratch */ 0")
     parameters += ["int32_t row_begin", "int32_t row_end"]
     arguments += ["row_begin", "row_end"]
     body = []
@@ -114,14 +118,14 @@ def _function(step: Step, unit: _Unit) -> str:
             body.append(f"    static const {constant[0]} {key} = {_initializer(constant, 1)};")
             arguments.append(key)
     body.append(_wrap(f"    {call.function}(", arguments, ");"))
-    text = _wrap("(", parameters, ")") + "\n{\n" + "\n".join(body) + "\n}\n"
+    text = "\n{\n" + "\n".join(body) + "\n}\n"
     if text not in unit.functions:
         shapes = "_to_".join(_shape(t) for t in (work.types[0], work.output))
         name = f"{step.kernel.name}_{shapes}"
         taken = set(unit.functions.values())
-        unique = next(n for n in (name, *(f"{name}_{k}" for k in range(2, 10**6))) if n not in taken)
-        unit.functions[text] = unique
-        unit.function_text.append(f"static RATTI_NOINLINE void {unique}{text}")
+        unit.functions[text] = unique(name, taken)
+        signature = _wrap(f"static RATTI_NOINLINE void {unit.functions[text]}(", parameters, ")", hang=4)
+        unit.function_text.append(signature + text)
     return unit.functions[text]
 
 
@@ -167,11 +171,11 @@ def _table(node: str, table: Table, unit: _Unit) -> str:
     if key not in unit.tables:
         name = f"{node}_{table.role}"
         unit.tables[key] = name
-        unit.table_text.append(_array(name, table.ctype, table.data))
+        unit.table_text.append(array(name, table.ctype, table.data))
     return unit.tables[key]
 
 
-def _array(name: str, ctype: str, data: Array) -> str:
+def array(name: str, ctype: str, data: Array) -> str:
     suffix = "u" if ctype.startswith("uint") else ""
     if data.ndim == 2:
         items = ["{" + ", ".join(map(str, row)) + "}" for row in data.tolist()]
@@ -194,7 +198,7 @@ def _header(name: str, plan: Plan, inputs: Sequence[Port], outputs: Sequence[Por
     lines = [
         f"/* {name}: an int8 network, emitted by ratti. {graph.macs():,} multiply-accumulates, {len(plan.steps)} steps.",
         "",
-        f"   Write the input's codes to arena + {_macro(prefix, 'INPUT', inputs, 0)}_OFFSET, call {name}_run(arena), "
+        f"   Write the input's codes to arena + {port_macro(prefix, 'INPUT', inputs, 0)}_OFFSET, call {name}_run(arena), "
         "read the output's codes.",
         "   real = SCALE * (code - ZERO_POINT). The arena is aligned to 4 bytes; between calls it is free for other use.",
         "   Running overwrites the inputs. No heap, no static data, no floating point. */",
@@ -207,7 +211,7 @@ def _header(name: str, plan: Plan, inputs: Sequence[Port], outputs: Sequence[Por
     ]
     for kind, ports in (("INPUT", inputs), ("OUTPUT", outputs)):
         for k, port in enumerate(ports):
-            macro = _macro(prefix, kind, ports, k)
+            macro = port_macro(prefix, kind, ports, k)
             shape = "x".join(map(str, port.type.shape))
             lines += [
                 "",
@@ -236,7 +240,7 @@ def _header(name: str, plan: Plan, inputs: Sequence[Port], outputs: Sequence[Por
     return "\n".join(lines)
 
 
-def _macro(prefix: str, kind: str, ports: Sequence[Port], k: int) -> str:
+def port_macro(prefix: str, kind: str, ports: Sequence[Port], k: int) -> str:
     return f"{prefix}_{kind}" if len(ports) == 1 else f"{prefix}_{kind}_{ports[k].name.upper()}"
 
 

@@ -27,6 +27,7 @@ FEATURES: Mapping[str, frozenset[str]] = {
     "armv6m": frozenset({"multiply"}),
     "armv7m": frozenset({"multiply", "long_multiply"}),
     "armv7em": frozenset({"multiply", "long_multiply", "dsp"}),
+    "armv7em_dp": frozenset({"multiply", "long_multiply", "dsp"}),
     "armv8m": frozenset({"multiply", "long_multiply", "dsp"}),
     "rv32imc": frozenset({"multiply", "long_multiply", "registers32"}),
     "rv32ec": frozenset(),
@@ -84,7 +85,7 @@ class Call:
     function: str
     constants: Mapping[str, Constant]
     tables: tuple[Table, ...] = ()
-    scratch_bytes: int = 0
+    scratch_bytes: int | None = None  # None: the function takes no scratch; 0: it takes one, and this call needs none
 
 
 class Kernel(ABC):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import MissingDependencyError
+from ._graph import random_graph
 from ._ids import families, is_id, resolution, spec
 from ._spec import NetSpec
 from ._yaml import from_yaml, read, to_yaml
@@ -12,7 +13,7 @@ from ._yaml import from_yaml, read, to_yaml
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["NetSpec", "build", "families", "from_yaml", "is_id", "read", "resolution", "spec", "to_yaml"]
+__all__ = ["NetSpec", "build", "families", "from_yaml", "is_id", "random_graph", "read", "resolution", "spec", "to_yaml"]
 
 
 def build(spec: NetSpec, seed: int | None = None) -> torch.nn.Module:

@@ -6,6 +6,7 @@ and an activation after the addition.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,11 +17,11 @@ from ._layers import Activation, Conv, Fc, Flatten, Layer, Mean, Pair, Pool
 class Block(Protocol):
     """What `NetSpec` holds: the layers of this module and of `_layers`."""
 
-    def body(self, shape: Shape) -> tuple[Layer, ...]:
-        """The layers, in order, on an input of `shape`."""
+    def body(self, shape: Shape) -> Mapping[str, Layer]:
+        """The layers by name, in order, on an input of `shape`."""
 
-    def shortcut(self, shape: Shape) -> tuple[Layer, ...] | None:
-        """The layers between the input and the addition; () is the identity, None no addition."""
+    def shortcut(self, shape: Shape) -> Mapping[str, Layer] | None:
+        """The layers between the input and the addition; an empty one is the identity, None no addition."""
 
     @property
     def activation_after(self) -> Activation:
@@ -42,11 +43,13 @@ class Separable:
     stride: Pair = (1, 1)
     activation: Activation = Activation.RELU
 
-    def body(self, shape: Shape) -> tuple[Layer, ...]:
-        return (depthwise(shape, self.kernel, self.stride, self.activation),
-                Conv(self.width, activation=self.activation))
+    def body(self, shape: Shape) -> Mapping[str, Layer]:
+        return {
+            "depthwise": depthwise(shape, self.kernel, self.stride, self.activation),
+            "pointwise": Conv(self.width, activation=self.activation),
+        }
 
-    def shortcut(self, shape: Shape) -> tuple[Layer, ...] | None:
+    def shortcut(self, shape: Shape) -> Mapping[str, Layer] | None:
         return None
 
     @property
@@ -69,13 +72,17 @@ class InvertedResidual:
     residual: bool = False
     activation: Activation = Activation.RELU6
 
-    def body(self, shape: Shape) -> tuple[Layer, ...]:
-        expansion = (Conv(self.hidden, activation=self.activation),) if self.hidden is not None else ()
+    def body(self, shape: Shape) -> Mapping[str, Layer]:
+        expansion = {} if self.hidden is None else {"expand": Conv(self.hidden, activation=self.activation)}
         inner = (*shape[:-1], self.hidden or shape[-1])
-        return (*expansion, depthwise(inner, self.kernel, self.stride, self.activation), Conv(self.width))
+        return {
+            **expansion,
+            "depthwise": depthwise(inner, self.kernel, self.stride, self.activation),
+            "project": Conv(self.width),
+        }
 
-    def shortcut(self, shape: Shape) -> tuple[Layer, ...] | None:
-        return () if self.residual else None
+    def shortcut(self, shape: Shape) -> Mapping[str, Layer] | None:
+        return {} if self.residual else None
 
     @property
     def activation_after(self) -> Activation:
@@ -92,11 +99,14 @@ class Residual:
     projection: bool = False
     activation: Activation = Activation.RELU
 
-    def body(self, shape: Shape) -> tuple[Layer, ...]:
-        return Conv(self.hidden, (3, 3), self.stride, activation=self.activation), Conv(self.width, (3, 3))
+    def body(self, shape: Shape) -> Mapping[str, Layer]:
+        return {
+            "first": Conv(self.hidden, (3, 3), self.stride, activation=self.activation),
+            "second": Conv(self.width, (3, 3)),
+        }
 
-    def shortcut(self, shape: Shape) -> tuple[Layer, ...] | None:
-        return (Conv(self.width, stride=self.stride, batch_norm=False),) if self.projection else ()
+    def shortcut(self, shape: Shape) -> Mapping[str, Layer] | None:
+        return {"shortcut": Conv(self.width, stride=self.stride, batch_norm=False)} if self.projection else {}
 
     @property
     def activation_after(self) -> Activation:

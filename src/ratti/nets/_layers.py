@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..types import Shape
@@ -47,10 +48,10 @@ class Layer:
         """Weights and biases as deployed, on an input of `shape`."""
         return 0
 
-    def body(self, shape: Shape) -> tuple[Layer, ...]:
-        return (self,)
+    def body(self, shape: Shape) -> Mapping[str, Layer]:
+        return {type(self).__name__.lower(): self}
 
-    def shortcut(self, shape: Shape) -> tuple[Layer, ...] | None:
+    def shortcut(self, shape: Shape) -> Mapping[str, Layer] | None:
         return None
 
     @property
@@ -120,7 +121,8 @@ class Pool(Layer):
         top, bottom, left, right = self.pads
         if any(self.pads) and self.kind is PoolKind.AVERAGE:
             raise SpecError("average pooling takes no padding")
-        if min(self.pads) < 0 or top != bottom or left != right or 2 * top > self.kernel[0] or 2 * left > self.kernel[1]:
+        too_far = 2 * top > self.kernel[0] or 2 * left > self.kernel[1]  # torch's limit
+        if min(self.pads) < 0 or top != bottom or left != right or too_far:
             raise SpecError(f"pads of a pool must be equal on both sides and at most half the kernel, "
                             f"not {list(self.pads)}")
 

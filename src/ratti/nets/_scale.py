@@ -18,8 +18,9 @@ def scaled(width: float, multiplier: float, divisor: int = 8) -> int:
 def adapted_strides(strides: Sequence[int], resolution: int, smallest_map: int = 4, up_to: int = 32) -> tuple[int, ...]:
     """The strides of a net made for large pictures, for an input of `resolution` pixels.
 
-    The rule: where the input is at most `up_to` pixels, strides are taken back to 1 from the input's end on, one by one,
-    until the last map is at least `smallest_map` pixels wide (or no stride is left). Larger inputs keep the paper's.
+    The rule: where the input is at most `up_to` pixels, strides are taken back to 1 from the input's end on, one by
+    one, until the last map is at least `smallest_map` pixels wide (or no stride is left). Larger inputs keep the
+    paper's.
     """
     adapted = list(strides)
     while resolution <= up_to and _last_map(adapted, resolution) < smallest_map and max(adapted) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import InputError
@@ -27,7 +27,8 @@ class NetSpec:
         if not self.blocks:
             raise InputError(f"{self.name}: a net needs at least one block")
         if len(self.output_shape) != 1:
-            raise InputError(f"{self.name}: the output is {self.output_shape}; end the net with mean or flatten, and fc")
+            raise InputError(f"{self.name}: the output is {self.output_shape}; "
+                             f"end the net with mean or flatten, and fc")
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -50,28 +51,31 @@ class NetSpec:
         return self.output_shape[0]
 
     @property
-    def layers(self) -> tuple[tuple[Layer, Shape], ...]:
-        """Every primitive layer with the shape that it takes; bodies before shortcuts."""
-        found: list[tuple[Layer, Shape]] = []
-        for block, shape in zip(self.blocks, self.shapes, strict=False):
-            found += _walk(block.body(shape), shape)
-            found += _walk(block.shortcut(shape) or (), shape)
+    def layers(self) -> tuple[tuple[str, Layer, Shape], ...]:
+        """(name, primitive layer, the shape that it takes) for every one; bodies before shortcuts.
+
+        The names, `b<block from 1>.<layer>`, are those of the torch module and of the graph's nodes.
+        """
+        found: list[tuple[str, Layer, Shape]] = []
+        for number, (block, shape) in enumerate(zip(self.blocks, self.shapes, strict=False), 1):
+            found += _walk(f"b{number:02d}", block.body(shape), shape)
+            found += _walk(f"b{number:02d}", block.shortcut(shape) or {}, shape)
         return tuple(found)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one inference; convolutions and fully connected layers, padding included."""
-        return sum(layer.macs(shape) for layer, shape in self.layers)
+        return sum(layer.macs(shape) for _, layer, shape in self.layers)
 
     @property
     def parameters(self) -> int:
         """Weights and biases as deployed: batch normalization folded into the convolutions, a bias a channel."""
-        return sum(layer.parameters(shape) for layer, shape in self.layers)
+        return sum(layer.parameters(shape) for _, layer, shape in self.layers)
 
 
-def _walk(layers: Sequence[Layer], shape: Shape) -> Iterator[tuple[Layer, Shape]]:
-    for layer in layers:
-        yield layer, shape
+def _walk(block: str, layers: Mapping[str, Layer], shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
+    for name, layer in layers.items():
+        yield f"{block}.{name}", layer, shape
         shape = layer.output_shape(shape)
 
 
@@ -83,7 +87,7 @@ def _block_output(block: Block, shape: Shape) -> Shape:
     return output
 
 
-def _chain(layers: Sequence[Layer], shape: Shape) -> Shape:
-    for layer in layers:
+def _chain(layers: Mapping[str, Layer], shape: Shape) -> Shape:
+    for layer in layers.values():
         shape = layer.output_shape(shape)
     return shape

@@ -1,7 +1,7 @@
 """DS-CNN: depthwise separable net for keyword spotting on spectrograms of (frames, coefficients, 1).
 
-Zhang, Suda, Lai, Chandra 2017, "Hello Edge: Keyword Spotting on Microcontrollers", table 11 (DS-CNN small: width 1.0): a
-10x4 convolution with stride 2x2 and four 3x3 separable blocks of 64 channels, as in MLPerf Tiny (Banbury et al. 2021).
+Zhang, Suda, Lai, Chandra 2017, "Hello Edge: Keyword Spotting on Microcontrollers"; width 1.0 is the small variant as
+MLPerf Tiny has it (Banbury et al. 2021): a 10x4 convolution with stride 2x2 and four 3x3 separable blocks of 64.
 The id's number is that of the frames; 49 frames of 10 coefficients unless the data says otherwise.
 """
 

@@ -48,10 +48,15 @@ class Plan:
         return max(self.steps, key=lambda s: s.live_bytes)
 
 
-def make_plan(graph: Graph, features: frozenset[str], arena_limit: int | None = None) -> Plan:
+def make_plan(
+    graph: Graph,
+    features: frozenset[str],
+    arena_limit: int | None = None,
+    kernels: Mapping[str, Kernel] | None = None,
+) -> Plan:
     """A plan for a core with `features`: the fastest kernels, or slower ones with less scratch where `arena_limit` asks.
 
-    UnsupportedError where the graph is not int8 or no kernel serves a node. A plan over `arena_limit` is still
+    `kernels` fixes the choice for nodes by name. UnsupportedError where the graph is not int8 or no kernel serves a node. A plan over `arena_limit` is still
     returned: it is the smallest that was found.
     """
     if not graph.is_quantized:
@@ -60,7 +65,8 @@ def make_plan(graph: Graph, features: frozenset[str], arena_limit: int | None = 
     nodes = [n for n in graph.nodes if not isinstance(n.op, Reshape)]
     if not nodes:
         raise UnsupportedError(f"model '{graph.name}' computes nothing")
-    options = [_kernels(graph, n, features) for n in nodes]
+    fixed = kernels or {}
+    options = [[fixed[n.name]] if n.name in fixed else _kernels(graph, n, features) for n in nodes]
     choice = [o[0] for o in options]
     plan = _plan(graph, nodes, choice, features)
     while arena_limit is not None and plan.arena_bytes > arena_limit:
@@ -91,9 +97,9 @@ def _smaller_scratch(plan: Plan, options: list[list[Kernel]], choice: list[Kerne
     """The choice with the scratch of the peak's step reduced, or None."""
     order = sorted(range(len(plan.steps)), key=lambda k: -plan.steps[k].live_bytes)
     k = order[0]
-    work, scratch = plan.steps[k].work, plan.steps[k].call.scratch_bytes
+    work, scratch = plan.steps[k].work, plan.steps[k].call.scratch_bytes or 0
     for kernel in options[k][options[k].index(choice[k]) + 1 :]:
-        if kernel.call(work).scratch_bytes < scratch:
+        if (kernel.call(work).scratch_bytes or 0) < scratch:
             return [*choice[:k], kernel, *choice[k + 1 :]]
     return None
 
@@ -104,7 +110,7 @@ def _plan(graph: Graph, nodes: Sequence[Node], kernels: Sequence[Kernel], featur
     in_place = [k.in_place(w) for k, w in zip(kernels, works, strict=True)]
     homes, blocks = _storage(graph, nodes, in_place)
     _, separate = _storage(graph, nodes, [()] * len(nodes))
-    scratch = [Block(f"{n.name}/scratch", c.scratch_bytes, k, k) for k, (n, c) in enumerate(zip(nodes, calls, strict=True))]
+    scratch = [Block(f"{n.name}/scratch", c.scratch_bytes or 0, k, k) for k, (n, c) in enumerate(zip(nodes, calls, strict=True))]
     everything = [*blocks, *(s for s in scratch if s.bytes)]
     placed, arena_bytes = place(everything)
     offsets = {value: placed[home] for value, home in homes.items()}

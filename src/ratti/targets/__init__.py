@@ -36,12 +36,15 @@ class Region:
     holds: tuple[str, ...] = ()
     wait_states: int | None = None  # at the target's clock; None: not known
     chip: str = ""
+    reserved_bytes: int = 0  # at the start, for a boot stage or an image header
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"memory {self.name}: kind is '{self.kind}', not one of {', '.join(KINDS)}")
         if self.bytes < 1 or self.origin < 0 or self.origin + self.bytes > 1 << 32:
             raise ValueError(f"memory {self.name}: {self.bytes} bytes at {self.origin:#x} do not fit in 32 bits")
+        if not 0 <= self.reserved_bytes < self.bytes:
+            raise ValueError(f"memory {self.name}: {self.reserved_bytes} reserved of {self.bytes} bytes")
         if set(self.holds) - set(HOLDS):
             raise ValueError(f"memory {self.name}: holds {', '.join(self.holds)}; allowed: {', '.join(HOLDS)}")
 
@@ -49,25 +52,35 @@ class Region:
     def end(self) -> int:
         return self.origin + self.bytes
 
+    @property
+    def start(self) -> int:
+        """The first address that firmware may use."""
+        return self.origin + self.reserved_bytes
+
+    @property
+    def usable_bytes(self) -> int:
+        return self.bytes - self.reserved_bytes
+
 
 @dataclass(frozen=True)
 class FlashCache:
-    """The accelerator between a core and its flash: two small caches of lines, and a prefetcher of code lines.
-
-    `ways` is the associativity (None: fully associative). 0 lines of a kind means that those reads are not cached.
+    """The accelerator between a core and its flash: two small caches of lines (fully associative, least recently used out
+    first) and a prefetcher of code. 0 lines of a kind means that those reads are not cached.
     """
 
+    read_bytes: int  # what one flash access delivers
     line_bytes: int
     code_lines: int
     data_lines: int
     prefetch: bool
-    read_bytes: int  # what one flash access delivers
 
     def __post_init__(self) -> None:
         for name in ("line_bytes", "read_bytes"):
             value = getattr(self, name)
             if value < 4 or value & (value - 1):
                 raise ValueError(f"flash cache: {name} is {value}, not a power of two of at least 4")
+        if not self.read_bytes <= self.line_bytes <= 32 * self.read_bytes:
+            raise ValueError(f"flash cache: lines of {self.line_bytes} bytes from reads of {self.read_bytes}")
         if min(self.code_lines, self.data_lines) < 0:
             raise ValueError("flash cache: a number of lines is below zero")
 
@@ -108,7 +121,7 @@ class Target:
     @property
     def flash_bytes(self) -> int:
         """Flash that firmware can use; views of one chip count once."""
-        chips = {r.chip or r.name: r.bytes for r in self.memory if r.kind == "flash" and r.holds}
+        chips = {r.chip or r.name: r.usable_bytes for r in self.memory if r.kind == "flash" and r.holds}
         return sum(chips.values())
 
     @property
@@ -160,12 +173,12 @@ def numbers(target: Target) -> dict[str, float | int]:
     """Every number of `target` by its field name, as `[sources]` names it."""
     found: dict[str, float | int] = {"clock_hz": target.clock_hz}
     for region in target.memory:
-        for part in ("origin", "bytes", "wait_states"):
+        for part in ("origin", "bytes", "wait_states", "reserved_bytes"):
             value = getattr(region, part)
-            if value is not None:
+            if value is not None and (value or part != "reserved_bytes"):
                 found[f"memory.{region.name}.{part}"] = value
     if target.flash_cache is not None:
-        for part in ("line_bytes", "code_lines", "data_lines", "read_bytes"):
+        for part in ("read_bytes", "line_bytes", "code_lines", "data_lines"):
             found[f"flash_cache.{part}"] = getattr(target.flash_cache, part)
     for part in ("active_mw", "price_usd"):
         value = getattr(target, part)
@@ -175,6 +188,6 @@ def numbers(target: Target) -> dict[str, float | int]:
 
 
 def _check_sources(target: Target) -> None:
-    extra = set(target.sources) - set(numbers(target)) - {"flash_cache.prefetch"}
+    extra = set(target.sources) - set(numbers(target))
     if extra:
         raise InputError(f"target {target.id}: sources for fields that it does not have: {', '.join(sorted(extra))}")

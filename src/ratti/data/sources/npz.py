@@ -1,7 +1,8 @@
 """Arrays in an `.npz` file: `x_train, y_train, x_test, y_test` (or `x, y`, split here) and, optionally, `class_names`.
 
 uint8 arrays (N, H, W) or (N, H, W, 1 or 3) are images. Others are signals: (N, T), (N, T, C) or (N, H, W, C), of
-integers or floats. Groups come from `groups`, `patient`, `speaker` or `subject` (with `_train` and `_test`). Pickles are refused.
+integers or floats. Groups come from `groups`, `patient`, `speaker` or `subject` (with `_train` and `_test`). Pickles
+are refused.
 """
 
 from __future__ import annotations

@@ -58,3 +58,22 @@ void *memset(void *to, int value, size_t bytes)
         *d++ = (uint8_t)value;
     return to;
 }
+
+#ifdef __ARM_EABI__
+/* The names that the Arm run-time ABI gives them (IHI0043, section 4.3.4). */
+#define ALIAS(of) __attribute__((alias(#of)))
+void __aeabi_memcpy(void *to, const void *from, size_t bytes) ALIAS(memcpy);
+void __aeabi_memcpy4(void *to, const void *from, size_t bytes) ALIAS(memcpy);
+void __aeabi_memcpy8(void *to, const void *from, size_t bytes) ALIAS(memcpy);
+void __aeabi_memmove(void *to, const void *from, size_t bytes) ALIAS(memmove);
+void __aeabi_memmove4(void *to, const void *from, size_t bytes) ALIAS(memmove);
+void __aeabi_memmove8(void *to, const void *from, size_t bytes) ALIAS(memmove);
+
+void __aeabi_memset(void *to, size_t bytes, int value) { memset(to, value, bytes); }
+void __aeabi_memset4(void *to, size_t bytes, int value) ALIAS(__aeabi_memset);
+void __aeabi_memset8(void *to, size_t bytes, int value) ALIAS(__aeabi_memset);
+
+void __aeabi_memclr(void *to, size_t bytes) { memset(to, 0, bytes); }
+void __aeabi_memclr4(void *to, size_t bytes) ALIAS(__aeabi_memclr);
+void __aeabi_memclr8(void *to, size_t bytes) ALIAS(__aeabi_memclr);
+#endif

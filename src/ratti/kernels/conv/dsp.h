@@ -60,21 +60,22 @@ static inline void ratti_dsp_column(const int8_t *in, int16_t *column, int32_t p
     }
 }
 
-/* `store` of four channels of one or two pixels. */
+/* The first `store` of four channels, of one or two pixels. */
 RATTI_INLINE void ratti_dsp_tile(const int16_t *columns, int8_t *out, const uint32_t *weights,
                                  const ratti_channel *channels, const ratti_conv s, const int32_t pixels,
                                  const int32_t store)
 {
-    const int32_t depth = ratti_dsp_depth(s);
+    const int32_t depth = ratti_dsp_depth(s), pairs = (store + 1) / 2;
     const int16_t *end = columns + depth;
     int32_t low[2][2], both[2][2]; /* [channel pair][pixel]: S0 and 256 * S1 + S0 */
     int32_t k, p;
     RATTI_UNROLL
-    for (k = 0; k < 2; ++k) {
+    for (k = 0; k < pairs; ++k) {
+        const uint32_t upper = 2 * k + 1 < store ? (uint32_t)channels[2 * k + 1].bias << 8 : 0;
         RATTI_UNROLL
         for (p = 0; p < pixels; ++p) {
             low[k][p] = channels[2 * k].bias;
-            both[k][p] = (int32_t)((uint32_t)low[k][p] + ((uint32_t)channels[2 * k + 1].bias << 8));
+            both[k][p] = (int32_t)((uint32_t)low[k][p] + upper);
         }
     }
     do {
@@ -84,7 +85,7 @@ RATTI_INLINE void ratti_dsp_tile(const int16_t *columns, int8_t *out, const uint
             x[p] = ratti_load_word(columns + p * depth);
         }
         RATTI_UNROLL
-        for (k = 0; k < 2; ++k) {
+        for (k = 0; k < pairs; ++k) {
             const uint32_t w = weights[k], w_low = ratti_even_bytes(w);
             RATTI_UNROLL
             for (p = 0; p < pixels; ++p) {

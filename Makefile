@@ -1,0 +1,38 @@
+# The commands of the project, for people and for CI. Needs Python 3.11 and make; everything else comes by pip.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXTRAS := device,train,oracle,dev
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all check format clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or say make PYTHON=/path/to/python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@
+
+install: $(STAMP) ## make .venv with everything
+
+demo: $(STAMP) ## data to firmware: train, quantize, compile and measure on four emulated devices
+	$(BIN)/ratti build examples/digits.yaml
+
+check: $(STAMP) ## linter and type checker
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+
+test: check ## the test suite (what CI runs)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow'
+
+test-all: check ## everything, the slow tests included
+	$(BIN)/python -m pytest -n $(JOBS)
+
+clean: ## remove what was built, not .venv
+	rm -rf build dist runs .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

@@ -1,0 +1,25 @@
+"""`ratti export`: files for other programs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "write a model as C source or .tflite"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a .tflite file, a bundle folder, or a net's id")
+    parser.add_argument("--to", default="c", metavar="KIND,KIND", help="c, tflite (default c)")
+    parser.add_argument("--target", metavar="ID", help="the device whose instruction set the C kernels use")
+    parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
+    parser.add_argument("--name", metavar="NAME", help="prefix of files and functions (default: the model's name)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..verbs.export import export
+
+    kinds = [k.strip() for k in arguments.to.split(",") if k.strip()]
+    for path in export(arguments.model, kinds, Path(arguments.out), arguments.target, arguments.name):
+        print(path)
+    return 0

@@ -1,0 +1,19 @@
+"""Compression: post-training quantization to TFLite's int8 through torchao's PT2E and a Quantizer of our own."""
+
+from __future__ import annotations
+
+import logging
+
+from ..errors import MissingDependencyError
+
+# torchao warns of GPU libraries that it cannot load and of its own deprecated calls; neither is of use here.
+for _noisy in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(_noisy).setLevel(logging.ERROR)
+
+try:
+    from .ptq import Observer, PtqConfig, export, quantize, quantize_program
+    from .quantizer import Int8Quantizer
+except ModuleNotFoundError as _error:
+    raise MissingDependencyError(_error.name or "torchao", "train", "quantization") from None
+
+__all__ = ["Int8Quantizer", "Observer", "PtqConfig", "export", "quantize", "quantize_program"]

@@ -1,0 +1,163 @@
+"""The torchao PT2E Quantizer for TFLite's int8: what the integer engines compute, and nothing else.
+
+- Activations: int8 per tensor, asymmetric; each has one quantization, given by the op that makes it.
+- Weights: int8 per output channel, symmetric, codes -127 to 127.
+- Biases: int32 on the grid input scale * weight scale, so that the float simulation adds what the integers add.
+- ReLU and ReLU6 belong to the op before them: only the activation's output is quantized, no code is wasted on what
+  it cuts off.
+- Pooling, flattening, padding and permutation keep the quantization of their input.
+
+An op that is not listed here is refused by name: it would silently stay float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e.observer import PerChannelMinMaxObserver
+from torchao.quantization.pt2e.quantizer import (
+    DerivedQuantizationSpec,
+    FixedQParamsQuantizationSpec,
+    QuantizationAnnotation,
+    QuantizationSpec,
+    Quantizer,
+    SharedQuantizationSpec,
+)
+from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
+
+from ..errors import UnsupportedError
+from ..types import Quant
+
+aten = torch.ops.aten
+
+CODE_MIN, CODE_MAX = -128, 127
+WEIGHT_MIN, WEIGHT_MAX = -127, 127
+BIAS_MIN, BIAS_MAX = -(1 << 31), (1 << 31) - 1
+# A channel whose weights are nearly 0 would have so fine a grid that its bias overflows int32.
+SMALLEST_WEIGHT_SCALE = 2.0**-20
+# Weight ranges of all zeros get this floor too, so that every scale is above zero.
+
+LINEAR = frozenset({aten.conv2d.default, aten.linear.default})
+ADDITIONS = frozenset({aten.add.Tensor, aten.add_.Tensor})
+MEANS = frozenset({aten.mean.dim, aten.adaptive_avg_pool2d.default})
+ACTIVATIONS = frozenset({
+    aten.relu.default, aten.relu_.default, aten.relu6.default, aten.hardtanh.default, aten.hardtanh_.default,
+})
+SHARING = frozenset({
+    aten.max_pool2d.default, aten.avg_pool2d.default, aten.flatten.using_ints, aten.view.default, aten.reshape.default,
+    aten.permute.default, aten.pad.default, aten.constant_pad_nd.default, aten.squeeze.dims, aten.squeeze.dim,
+})
+IGNORED = frozenset({aten.sym_size.int, aten.dropout.default})
+
+
+@dataclass(frozen=True)
+class Int8Quantizer(Quantizer):  # type: ignore[misc]
+    """Annotates an exported program for int8.
+
+    Attributes:
+        observer: makes the observer (or fake quantizer) of an activation.
+        input_quant: the fixed quantization of the program's input; None where it is observed.
+    """
+
+    observer: Callable[..., object]
+    input_quant: Quant | None = None
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        for node in model.graph.nodes:
+            if node.op == "placeholder":
+                _set(node, {}, self._input_spec())
+            elif node.op == "call_function" and node.target not in IGNORED:
+                self._annotate_call(node)
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Every activation that an op takes must have a quantization by now."""
+        for node in model.graph.nodes:
+            annotation = node.meta.get(Q_ANNOTATION_KEY)
+            for source in annotation.input_qspec_map if annotation else ():
+                if source.op == "call_function" and _output_spec(source) is None:
+                    raise UnsupportedError(f"{node.name} takes {source.name} ({source.target}), which is not quantized")
+
+    def _annotate_call(self, node: Node) -> None:
+        if node.target in LINEAR:
+            _set(node, self._linear_inputs(node), None if _fused(node) else self._activation_spec())
+        elif node.target in ADDITIONS:
+            _set(node, dict.fromkeys(node.all_input_nodes), None if _fused(node) else self._activation_spec())
+        elif node.target in ACTIVATIONS:
+            source = node.all_input_nodes[0]
+            if _fused(source):
+                _set(node, {}, self._activation_spec())
+            else:
+                _set(node, {source: None}, SharedQuantizationSpec(source))
+        elif node.target in MEANS:
+            _set(node, dict.fromkeys(node.all_input_nodes), self._activation_spec())
+        elif node.target in SHARING:
+            source = node.all_input_nodes[0]
+            _set(node, {source: None}, SharedQuantizationSpec(source))
+        else:
+            known = LINEAR | ADDITIONS | MEANS | ACTIVATIONS | SHARING
+            raise UnsupportedError(f"{place(node)}: the op {node.target} cannot be quantized; "
+                                   f"supported: {', '.join(sorted(str(k) for k in known))}")
+
+    def _linear_inputs(self, node: Node) -> dict[Node, object]:
+        source, weight, *rest = node.args
+        assert isinstance(source, Node) and isinstance(weight, Node)
+        inputs: dict[Node, object] = {source: None, weight: _weight_spec()}
+        bias = rest[0] if rest else node.kwargs.get("bias")
+        if isinstance(bias, Node):
+            inputs[bias] = DerivedQuantizationSpec(
+                derived_from=[(source, node), (weight, node)], derive_qparams_fn=_bias_grid, dtype=torch.int32,
+                quant_min=BIAS_MIN, quant_max=BIAS_MAX, qscheme=torch.per_channel_symmetric, ch_axis=0)
+        return inputs
+
+    def _activation_spec(self) -> QuantizationSpec:
+        return QuantizationSpec(dtype=torch.int8, observer_or_fake_quant_ctr=self.observer, quant_min=CODE_MIN,
+                                quant_max=CODE_MAX, qscheme=torch.per_tensor_affine)
+
+    def _input_spec(self) -> QuantizationSpec | FixedQParamsQuantizationSpec:
+        if self.input_quant is None:
+            return self._activation_spec()
+        scale, zero_point = self.input_quant.scalar
+        return FixedQParamsQuantizationSpec(dtype=torch.int8, scale=scale, zero_point=zero_point, quant_min=CODE_MIN,
+                                            quant_max=CODE_MAX, qscheme=torch.per_tensor_affine)
+
+
+def place(node: Node) -> str:
+    """Where a node stands: the path of its module, and its name."""
+    stack = node.meta.get("nn_module_stack") or {}
+    paths = [path for path, _ in stack.values() if path]
+    return f"{paths[-1]} ({node.name})" if paths else node.name
+
+
+def _weight_spec() -> QuantizationSpec:
+    return QuantizationSpec(dtype=torch.int8, quant_min=WEIGHT_MIN, quant_max=WEIGHT_MAX, ch_axis=0,
+                            qscheme=torch.per_channel_symmetric,
+                            observer_or_fake_quant_ctr=PerChannelMinMaxObserver.with_args(eps=SMALLEST_WEIGHT_SCALE))
+
+
+def _bias_grid(observers: list) -> tuple[Tensor, Tensor]:
+    """(scales, zero points) of a bias from the observers of its layer's input and weights."""
+    (input_scale, _), (weight_scales, zero_points) = (o.calculate_qparams() for o in observers)
+    return input_scale * weight_scales, torch.zeros_like(zero_points)
+
+
+def _fused(node: Node) -> bool:
+    """Whether an activation takes this node's output, and nothing else does."""
+    users = list(node.users)
+    return node.target in LINEAR | ADDITIONS and len(users) == 1 and users[0].target in ACTIVATIONS
+
+
+def _output_spec(node: Node) -> object | None:
+    annotation = node.meta.get(Q_ANNOTATION_KEY)
+    return annotation.output_qspec if annotation else None
+
+
+def _set(node: Node, inputs: dict, output: object | None) -> None:
+    """Annotates `node`. An input without a spec of its own (None) has the quantization of the node that makes it."""
+    specs = {source: SharedQuantizationSpec(source) if spec is None else spec for source, spec in inputs.items()}
+    node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(
+        input_qspec_map=specs, output_qspec=output, allow_implicit_sharing=False, _annotated=True)

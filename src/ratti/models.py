@@ -1,0 +1,39 @@
+"""What users call MODEL: a `.tflite` file, a bundle folder, or a net's id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .errors import FormatError, InputError
+from .formats import tflite
+from .graph.ir import Graph
+
+BUNDLE_MODEL = "model.tflite"
+
+
+def load(model: str | Path | Graph) -> Graph:
+    """The graph of `model`. InputError where it is neither a file, a bundle nor a net's id."""
+    if isinstance(model, Graph):
+        return model
+    path = Path(model)
+    if path.is_dir():
+        inside = path / BUNDLE_MODEL
+        if not inside.is_file():
+            raise FormatError(f"'{path}' is a folder without {BUNDLE_MODEL}: a bundle from `ratti build` has one")
+        return tflite.read(inside)
+    if path.is_file():
+        if path.suffix != ".tflite":
+            raise FormatError(f"'{path}' is no .tflite file; ratti reads .tflite files, bundle folders and net ids")
+        return tflite.read(path)
+    return _from_id(str(model))
+
+
+def _from_id(text: str) -> Graph:
+    from . import nets
+
+    if not nets.is_id(text):
+        raise InputError(
+            f"model '{text}' not found: give a .tflite file, a bundle folder or a net's id "
+            f"such as mobilenet_v2-0.35-96 (families: {', '.join(nets.families())})"
+        )
+    return nets.random_graph(nets.spec(text))

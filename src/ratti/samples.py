@@ -1,0 +1,48 @@
+"""Inputs for comparing engines: extremes, random codes, and real samples where there are some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .errors import InputError
+from .graph.ir import Graph
+from .types import Array
+
+EXTREMES = 4
+
+
+def make_inputs(graph: Graph, count: int, real: Sequence[Array] = (), seed: int = 0) -> list[list[Array]]:
+    """`count` inferences: all real samples, then extremes, then random codes; each a list of one array per input.
+
+    `real` holds one array (samples, *shape[1:]) per input of the graph.
+    """
+    if count < 1:
+        raise InputError(f"the number of inputs must be at least 1, not {count}")
+    rng = np.random.default_rng(seed)
+    types = [graph.type(name) for name in graph.inputs]
+    rows: list[list[Array]] = []
+    if real:
+        for k in range(min(len(real[0]), max(count - EXTREMES - 1, 1))):
+            rows.append([x[k : k + 1].reshape(t.shape) for x, t in zip(real, types, strict=True)])
+    for kind in range(EXTREMES):
+        rows.append([_extreme(t.shape, t.dtype.limits, t.zero_point, kind).astype(t.dtype.numpy) for t in types])
+    while len(rows) < count:
+        spread = rng.uniform(8, 128)  # narrow and wide around the zero point: uniform codes alone saturate many nets
+        wide = len(rows) % 2 == 0
+        row = []
+        for t in types:
+            low, high = t.dtype.limits
+            codes = rng.integers(low, high + 1, t.shape) if wide else np.rint(rng.normal(t.zero_point, spread, t.shape))
+            row.append(np.clip(codes, low, high).astype(t.dtype.numpy))
+        rows.append(row)
+    return rows[:count]
+
+
+def _extreme(shape: tuple[int, ...], limits: tuple[int, int], zero_point: int, kind: int) -> Array:
+    if kind < 2:
+        return np.full(shape, limits[kind])
+    if kind == 2:
+        return np.full(shape, zero_point)
+    return np.where(np.arange(np.prod(shape)).reshape(shape) % 2 == 0, *limits)

@@ -1,0 +1,30 @@
+"""Training: one loop, seeded, resumable; weights on disk as safetensors."""
+
+from __future__ import annotations
+
+from ..errors import MissingDependencyError
+
+try:
+    import torch  # noqa: F401
+except ImportError:
+    raise MissingDependencyError("torch", "train", "training") from None
+
+from .config import Optimizer, TrainConfig
+from .loop import Trained, evaluate, predict, tensor, threads, train
+from .state import Epoch
+from .weights import load as load_weights
+from .weights import save as save_weights
+
+__all__ = [
+    "Epoch",
+    "Optimizer",
+    "TrainConfig",
+    "Trained",
+    "evaluate",
+    "load_weights",
+    "predict",
+    "save_weights",
+    "tensor",
+    "threads",
+    "train",
+]

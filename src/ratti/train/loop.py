@@ -1,0 +1,218 @@
+"""The training loop: seeded, resumable, with the best epoch by validation. It never opens the test part."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..data import Augment, Dataset, Part, Score, score
+from ..errors import InputError
+from ..nets import NetSpec, build, to_yaml
+from ..types import Array
+from . import state as checkpoints
+from .config import Optimizer, TrainConfig
+from .progress import bar
+from .state import Epoch, State
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained net: the weights of its best epoch by validation, in eval mode."""
+
+    spec: NetSpec
+    model: nn.Module
+    config: TrainConfig
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    val: Score
+    seconds: float  # of training, over all sittings
+
+    @property
+    def stopped_early(self) -> bool:
+        return len(self.history) < self.config.epochs
+
+
+def train(spec: NetSpec, dataset: Dataset, config: TrainConfig | None = None, *, run_dir: Path | None = None,
+          initial: nn.Module | None = None, progress: bool = True,
+          on_epoch: Callable[[Epoch], None] | None = None) -> Trained:
+    """Trains the net of `spec` on the train part of `dataset` and keeps the best epoch on its validation part.
+
+    Args:
+        run_dir: where the checkpoint lives; an interrupted run goes on from there, a finished one returns at once.
+        initial: weights to start from (a module of the same spec); None: random ones from the seed.
+        progress: a bar with the time left on stderr.
+        on_epoch: called after each epoch.
+
+    Raises:
+        InputError: the net does not take the data, or `run_dir` holds the checkpoint of another run.
+        FormatError: a damaged checkpoint.
+    """
+    config = config or TrainConfig()
+    _check(spec, dataset)
+    identity = {"net": _digest(to_yaml(spec)), "data": dataset.digest(), "settings": _digest(config.to_json())}
+    path = run_dir / CHECKPOINT if run_dir is not None else None
+    with threads(config.threads):
+        state = _start(spec, config, initial)
+        if path is not None and path.exists():
+            checkpoints.restore(state, path, identity)
+        with bar(config.epochs, len(state.history), progress) as advance:
+            while len(state.history) < config.epochs and not _patience_is_over(state, config):
+                epoch = _epoch(state, dataset, config)
+                if path is not None:
+                    checkpoints.save(state, path, identity)
+                advance(epoch, state.best_epoch)
+                if on_epoch is not None:
+                    on_epoch(epoch)
+        state.model.load_state_dict(state.best)
+        state.model.eval()
+        val = evaluate(state.model, dataset, dataset.val)
+    return Trained(spec, state.model, config, tuple(state.history), state.best_epoch, val, state.seconds)
+
+
+def predict(model: nn.Module, dataset: Dataset, x: Array, batch_size: int = 256) -> Array:
+    """Logits (N, classes) float32 of samples x (N, H, W, C) as the data set holds them.
+
+    `model` is in eval mode, or a quantized program (`ratti.compress`).
+    """
+    with torch.inference_mode():
+        batches = [model(tensor(dataset, x[i : i + batch_size])).numpy() for i in range(0, len(x), batch_size)]
+    return np.concatenate(batches)
+
+
+def evaluate(model: nn.Module, dataset: Dataset, part: Part) -> Score:
+    """Score of `model` on a part of `dataset`."""
+    return score(predict(model, dataset, part.x), part.y)
+
+
+def tensor(dataset: Dataset, x: Array) -> Tensor:
+    """Samples (N, H, W, C) as the real-valued (N, C, H, W) tensor that a net takes."""
+    return torch.from_numpy(dataset.normalization.real(x)).permute(0, 3, 1, 2)
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """At most `count` threads inside torch, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(count, before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check(spec: NetSpec, dataset: Dataset) -> None:
+    if spec.input_shape != dataset.input_shape:
+        raise InputError(f"{spec.name} takes inputs of {spec.input_shape}, {dataset.name} has {dataset.input_shape}")
+    if spec.classes != dataset.classes:
+        raise InputError(f"{spec.name} has {spec.classes} outputs, {dataset.name} has {dataset.classes} classes")
+
+
+def _start(spec: NetSpec, config: TrainConfig, initial: nn.Module | None) -> State:
+    model = build(spec, config.seed).to(memory_format=torch.channels_last)  # what NHWC samples are; a fifth faster
+    if initial is not None:
+        model.load_state_dict(initial.state_dict())
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer: torch.optim.Optimizer
+    if config.optimizer is Optimizer.ADAMW:
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    else:
+        optimizer = torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
+    average = _copy(model.state_dict()) if config.ema_decay is not None else None
+    return State(model, optimizer, average, _copy(model.state_dict()))
+
+
+def _epoch(state: State, dataset: Dataset, config: TrainConfig) -> Epoch:
+    """One pass over the train part, then validation; updates `state`."""
+    started = time.monotonic()
+    number = len(state.history) + 1
+    rng = np.random.default_rng([config.seed, number])
+    augment = config.augment or Augment.light(dataset)
+    weight = _class_weights(dataset) if config.class_weights else None
+    loss_of = nn.CrossEntropyLoss(weight, label_smoothing=config.label_smoothing)
+    batches = _batches(len(dataset.train), config.batch_size, rng)
+    total = 0.0
+    state.model.train()
+    for i, index in enumerate(batches):
+        step = (number - 1) * len(batches) + i
+        for group in state.optimizer.param_groups:
+            group["lr"] = config.rate(step, config.epochs * len(batches))
+        logits = state.model(tensor(dataset, augment(dataset.train.x[index], rng)))
+        loss = loss_of(logits, torch.from_numpy(dataset.train.y[index]))
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        state.optimizer.step()
+        total += float(loss.detach()) * len(index)
+        _update_average(state, config, step)
+    if not np.isfinite(total):
+        raise InputError(f"training diverged in epoch {number} (the loss is not finite): lower the learning rate")
+    val_loss, found = _validate(state, dataset)
+    epoch = Epoch(number, total / len(dataset.train), val_loss, found.accuracy, found.balanced_accuracy,
+                  time.monotonic() - started)
+    if not state.history or _rank(epoch, config) > _rank(state.history[state.best_epoch - 1], config):
+        state.best, state.best_epoch = _copy(state.selected()), number
+    state.history.append(epoch)
+    return epoch
+
+
+def _validate(state: State, dataset: Dataset) -> tuple[float, Score]:
+    trained = _copy(state.model.state_dict()) if state.average is not None else None
+    if state.average is not None:
+        state.model.load_state_dict(state.average)
+    state.model.eval()
+    logits = predict(state.model, dataset, dataset.val.x)
+    if trained is not None:
+        state.model.load_state_dict(trained)
+    labels = torch.tensor(dataset.val.y)
+    return float(nn.functional.cross_entropy(torch.from_numpy(logits), labels)), score(logits, dataset.val.y)
+
+
+def _batches(n: int, size: int, rng: np.random.Generator) -> list[Array]:
+    """A random order of n samples in batches; a last batch below half the size joins its neighbor (batch norm)."""
+    order = rng.permutation(n)
+    count = max(1, round(n / size))
+    return list(np.array_split(order, count))
+
+
+def _class_weights(dataset: Dataset) -> Tensor:
+    counts = np.bincount(dataset.train.y, minlength=dataset.classes)
+    return torch.from_numpy((counts.sum() / (dataset.classes * counts)).astype(np.float32))
+
+
+def _update_average(state: State, config: TrainConfig, step: int) -> None:
+    if state.average is None or config.ema_decay is None:
+        return
+    decay = min(config.ema_decay, (1 + step) / (10 + step))  # follows the weights closely at first
+    for name, value in state.model.state_dict().items():
+        if value.dtype.is_floating_point:
+            state.average[name].lerp_(value, 1 - decay)
+        else:
+            state.average[name].copy_(value)
+
+
+def _rank(epoch: Epoch, config: TrainConfig) -> tuple[float, float]:
+    """Epochs are compared by validation score; of equal ones the lower loss is better."""
+    return epoch.val_balanced_accuracy if config.balanced else epoch.val_accuracy, -epoch.val_loss
+
+
+def _patience_is_over(state: State, config: TrainConfig) -> bool:
+    return config.patience_epochs is not None and len(state.history) - state.best_epoch >= config.patience_epochs
+
+
+def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in tensors.items()}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

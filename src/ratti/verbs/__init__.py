@@ -1,0 +1,1 @@
+"""What the command line and the Python API do: one module a verb, each with a function of its name."""

@@ -1,0 +1,69 @@
+"""What would bring a model's figures down, in numbers of this model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..deploy import Measured
+
+if TYPE_CHECKING:
+    from .check import CheckResult
+
+NEAR = 0.8  # share of a limit from which advice is worth its line
+
+
+def advise(result: CheckResult, measured: Measured) -> Iterator[str]:
+    """Lines for the user: the RAM peak, then what helps with each figure that is over or near its limit."""
+    yield _peak(measured)
+    if result.ram["total"] > NEAR * result.ram["limit"]:
+        yield from _ram(result, measured)
+    if result.flash["total"] > NEAR * result.flash["limit"]:
+        yield from _flash(result)
+    yield _time(result)
+
+
+def _peak(measured: Measured) -> str:
+    plan = measured.deployment.plan
+    step = plan.peak
+    parts = [f"{n} {plan.graph.type(n).bytes:,} B" for n in step.inputs]
+    shared = plan.offsets[step.output] in [plan.offsets[n] for n in step.inputs]
+    parts.append(f"{step.output} " + ("in place" if shared else f"{step.work.output.bytes:,} B"))
+    if step.call.scratch_bytes:
+        parts.append(f"scratch {step.call.scratch_bytes:,} B")
+    return f"RAM peaks in {step.node.name} at {step.live_bytes:,} B: {' + '.join(parts)}"
+
+
+def _ram(result: CheckResult, measured: Measured) -> Iterator[str]:
+    plan = measured.deployment.plan
+    over = result.ram["total"] - result.ram["limit"]
+    if over <= 0:
+        return
+    arena_limit = plan.arena_bytes - over
+    if arena_limit <= 0:
+        yield (
+            f"RAM: stack and static data alone take {result.ram['stack'] + result.ram['static']:,} B "
+            f"of {result.ram['limit']:,} B; this device is too small for the engine"
+        )
+        return
+    factor = arena_limit / plan.arena_bytes
+    yield (
+        f"RAM: activations must shrink to {factor:.0%}: an input of {factor**0.5:.0%} of the height and width, "
+        f"or {factor:.0%} of the channels, in the layers at the peak"
+    )
+
+
+def _flash(result: CheckResult) -> Iterator[str]:
+    over = result.flash["total"] - result.flash["limit"]
+    largest = sorted(result.layers, key=lambda layer: -layer.weights)[:3]
+    names = ", ".join(f"{layer.name} {layer.weights:,} B" for layer in largest if layer.weights)
+    if result.optimize == "speed":
+        yield "flash: --optimize size makes the code smaller"
+    if over > 0 and names:
+        yield f"flash: {over:,} B must go; the largest weights are {names}"
+
+
+def _time(result: CheckResult) -> str:
+    top = sorted(result.layers, key=lambda layer: -layer.instructions)[:3]
+    share = sum(layer.instructions for layer in top) / max(result.instructions, 1)
+    return f"time: {share:.0%} of the instructions are in {', '.join(layer.name for layer in top)}"

@@ -1,0 +1,74 @@
+"""Writing a model as files for other programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .. import models, registry, targets
+from ..deploy import prepare
+from ..emit import c_test
+from ..errors import InputError
+from ..formats import tflite
+from ..graph import interpreter
+from ..graph.ir import Graph
+from ..samples import make_inputs
+from ..types import Array
+
+VECTORS = 4  # test vectors in the exported C test
+
+Files = Mapping[str, bytes]
+
+
+def export(
+    model: str | Path | Graph,
+    kinds: Sequence[str] = ("c",),
+    out: Path = Path("."),
+    target: str | None = None,
+    name: str | None = None,
+    real: Sequence[Array] = (),
+) -> list[Path]:
+    """Writes `model` as each of `kinds` (c, tflite) into `out`; gives the paths.
+
+    `target` chooses the kernels; without it the C runs on any compiler. All files are made before the first is
+    written. InputError for an unknown kind or target, or a name that is no C identifier.
+    """
+    writers: Mapping[str, Callable[[], Files]] = {
+        "c": lambda: _c(graph, target, name, real),
+        "tflite": lambda: {f"{name or graph.name}.tflite": tflite.serialize(graph)},
+    }
+    for kind in kinds:
+        if kind not in writers:
+            raise registry.unknown("export kind", kind, writers)
+    if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name):
+        raise InputError(f"the name '{name}' is no C identifier: letters, digits and _, not starting with a digit")
+    graph = models.load(model)
+    files: dict[str, bytes] = {}
+    for kind in kinds:
+        files.update(writers[kind]())
+    return write_files(files, out)
+
+
+def write_files(files: Files, out: Path) -> list[Path]:
+    """Writes each file whole or not at all; gives the paths in order of name."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            temporary = out / f".{name}.part"
+            temporary.write_bytes(data)
+            temporary.replace(out / name)
+    except OSError as error:
+        raise InputError(f"cannot write to '{out}': {error.strerror or error}") from None
+    return [out / name for name in sorted(files)]
+
+
+def _c(graph: Graph, target: str | None, name: str | None, real: Sequence[Array]) -> Files:
+    isa = targets.load(target).isa if target else "portable"
+    deployment = prepare(graph, isa, name=name)
+    inputs = make_inputs(graph, VECTORS + len(real[0]) if real else VECTORS + 4, real)
+    outputs = [list(interpreter.run(graph, row).values()) for row in inputs]
+    files = {**deployment.sources.files, **c_test.emit(deployment.sources, name or graph.name, inputs, outputs)}
+    return {file: text.encode() for file, text in files.items()}
+
+

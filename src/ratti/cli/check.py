@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ._units import add_limits, limits, show
+from ._common import add_limits, limits, show
 
 HELP = "does MODEL fit a device: RAM, flash, instructions, time, layer by layer"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ._units import show
+from ._common import show
 
 HELP = "run the same inputs through interpreter, runtimes and emulated devices, and count what differs"
 

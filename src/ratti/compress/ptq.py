@@ -78,7 +78,8 @@ def quantize_program(program: GraphModule, calibration: Iterable[Tensor], observ
     with torch.inference_mode():
         for batch in calibration:
             prepared(batch)
-    return convert_pt2e(prepared)
+    converted: GraphModule = convert_pt2e(prepared)
+    return converted
 
 
 def quantize(model: nn.Module, dataset: Dataset, config: PtqConfig | None = None) -> GraphModule:

@@ -23,8 +23,8 @@ struct block {
 
 struct hook {
     stop_function stop;
-    register_function read_register;
-    int sp_register, pc_register, is_thumb;
+    register_function read_register, write_register;
+    int sp_register, pc_register, status_register, is_thumb;
     uint32_t code_start, code_bytes, entry_start, entry_end, idle;
     const uint8_t *code;
     int32_t *ids; /* one per halfword of code: number of the block that starts there, or NONE */
@@ -59,15 +59,16 @@ void hook_free(struct hook *h)
 }
 
 /* `code` must outlive the hook. NULL where memory is short. */
-struct hook *hook_new(stop_function stop, register_function read_register, int sp_register, int pc_register,
-                      int is_thumb, uint32_t code_start, uint32_t code_bytes, const uint8_t *code, uint32_t entry_start,
+struct hook *hook_new(stop_function stop, register_function read_register, register_function write_register,
+                      int sp_register, int pc_register, int status_register, int is_thumb, uint32_t code_start, uint32_t code_bytes, const uint8_t *code, uint32_t entry_start,
                       uint32_t entry_end, uint32_t idle, uint32_t n_segments)
 {
     struct hook *h = calloc(1, sizeof *h);
     if (!h)
         return NULL;
-    h->stop = stop, h->read_register = read_register, h->sp_register = sp_register;
-    h->pc_register = pc_register, h->is_thumb = is_thumb;
+    h->stop = stop, h->read_register = read_register, h->write_register = write_register;
+    h->sp_register = sp_register, h->pc_register = pc_register, h->status_register = status_register;
+    h->is_thumb = is_thumb;
     h->code_start = code_start, h->code_bytes = code_bytes, h->code = code;
     h->entry_start = entry_start, h->entry_end = entry_end, h->idle = idle, h->n_segments = n_segments;
     h->ids = malloc(sizeof *h->ids * (code_bytes / 2 + 1));
@@ -214,12 +215,27 @@ static int must_be_aligned(struct hook *h, void *engine)
     return first >> 12 == 0xC || (first & 0xF600) == 0xB400 || first >> 9 == 0x74 || first >> 9 == 0x76;
 }
 
-/* Called for each access to memory, in audited runs alone. */
+/* Before a memory hook the emulator writes the state of an IT block to the status register and forgets to clear it
+   after: the code behind the block would run as if it were inside. (unicorn 2.1.4) */
+static void leave_it_block(struct hook *h, void *engine)
+{
+    const uint32_t it_bits = 0x0600FC00u;
+    uint32_t status = 0;
+    h->read_register(engine, h->status_register, &status);
+    if (status & it_bits) {
+        status &= ~it_bits;
+        h->write_register(engine, h->status_register, &status);
+    }
+}
+
+/* Called for each access to memory that is watched. */
 void hook_access(void *engine, int type, uint64_t address64, int bytes, int64_t value, void *user)
 {
     (void)value;
     struct hook *h = user;
     const uint32_t address = (uint32_t)address64;
+    if (h->is_thumb)
+        leave_it_block(h, engine);
     if ((address & ((uint32_t)bytes - 1)) && must_be_aligned(h, engine)) {
         if (h->status == RUNNING)
             h->read_register(engine, h->pc_register, &h->fault_pc), h->fault_address = address;

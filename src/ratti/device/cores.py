@@ -13,13 +13,16 @@ from .. import registry
 
 @dataclass(frozen=True)
 class Core:
-    """`emulator` names the constant UC_CPU_<ARCH>_<emulator> of unicorn (None: its default model)."""
+    """`emulator` names the constant UC_CPU_<ARCH>_<emulator> of unicorn (None: its default model), `faults_misaligned` says
+    whether that model faults on its own where the part would.
+    """
 
     arch: str  # "arm" or "riscv"
     triple: str
     mcpu: str
     emulator: str | None
     flags: tuple[str, ...] = ()
+    faults_misaligned: bool = False
 
     @property
     def compiler_flags(self) -> tuple[str, ...]:
@@ -27,7 +30,7 @@ class Core:
 
 
 CORES = {
-    "cortex_m0plus": Core("arm", "thumb-freestanding-eabi", "cortex_m0plus", "CORTEX_M0"),
+    "cortex_m0plus": Core("arm", "thumb-freestanding-eabi", "cortex_m0plus", "CORTEX_M0", faults_misaligned=True),
     "cortex_m4f": Core("arm", "thumb-freestanding-eabihf", "cortex_m4+vfp4d16sp", "CORTEX_M4"),
     "cortex_m7": Core("arm", "thumb-freestanding-eabihf", "cortex_m7+fp_armv8d16", "CORTEX_M7"),
     "cortex_m33": Core("arm", "thumb-freestanding-eabihf", "cortex_m33+dsp+fp_armv8d16sp", "CORTEX_M33"),

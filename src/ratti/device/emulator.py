@@ -166,6 +166,9 @@ def run(firmware: Firmware, inputs: Sequence[Sequence[Array]], *, seconds: float
     steps = len(program.steps)
     job = _job(firmware)
     job.update(n_inferences=len(inputs), seconds=seconds)
+    aligned = firmware.folder / "aligned.checked"
+    if not cores.load(firmware.target.core).faults_misaligned and not aligned.exists():
+        job["watch"] = "all"
     data = [image.contents()]
     for number, values in enumerate(inputs):
         data += _input_bytes(firmware, number, values)
@@ -178,6 +181,8 @@ def run(firmware: Firmware, inputs: Sequence[Sequence[Array]], *, seconds: float
         BlockCounts(a, b, n, tuple(Cell(min(s, steps - 1), t, f) for s, t, f in cells))
         for a, b, n, cells in answer["blocks"]
     )
+    if job["watch"] == "all":
+        aligned.touch()
     cycles, stalls = answer["cycles"], answer["stalls"]
     return Run(
         outputs=_split(blob, firmware, len(inputs)),
@@ -211,13 +216,15 @@ def _job(firmware: Firmware) -> dict[str, Any]:
     target, program, image = firmware.target, firmware.program, firmware.image
     core = cores.load(target.core)
     entry = image.symbol(program.entry)
-    stack = target.region("stack")
+    stack, flash = target.region("stack"), _flash(target)
     return {
-        "do": "run", "arch": core.arch, "model": core.emulator, "core": target.core, "hook": str(toolchain.native("blockhook")),
+        "do": "run", "arch": core.arch, "model": core.emulator, "core": target.core,
+        "hook": str(toolchain.native("blockhook")),
         "memory": [{"origin": r.origin, "bytes": r.bytes, "kind": r.kind} for r in target.memory],
         "segments": [[s.address, s.bytes] for s in image.segments],
         "code_start": image.text_start, "code_bytes": image.text_bytes,
-        "flash": _flash(target), "stack": [stack.start, image.symbol("__stack_top").address],
+        "flash": flash, "watch": "flash" if flash else None,
+        "stack": [stack.start, image.symbol("__stack_top").address],
         "reset": image.symbol("Reset").address, "idle": image.symbol("ratti_idle").address,
         "entry": entry.address, "entry_end": entry.end, "arena": image.symbol("ratti_arena").address,
         "inputs": [[s.offset_bytes, s.bytes] for s in program.inputs],

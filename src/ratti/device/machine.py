@@ -9,9 +9,11 @@ import ctypes
 from dataclasses import dataclass
 from typing import Any
 
-import unicorn
+import unicorn as _unicorn
 from unicorn import arm_const, riscv_const
 from unicorn.unicorn_py3.unicorn import uclib
+
+unicorn: Any = _unicorn  # it exports its names without saying so, and without types
 
 PAGE_BYTES = 4096
 FILL = 0xA5
@@ -42,14 +44,19 @@ class FaultError(Exception):
 class Registers:
     sp: int
     pc: int
+    status: int
     link: int
     argument: int
     thumb: int
 
 
-_ARM = Registers(arm_const.UC_ARM_REG_SP, arm_const.UC_ARM_REG_PC, arm_const.UC_ARM_REG_LR, arm_const.UC_ARM_REG_R0, 1)
+_ARM = Registers(
+    sp=arm_const.UC_ARM_REG_SP, pc=arm_const.UC_ARM_REG_PC, status=arm_const.UC_ARM_REG_CPSR,
+    link=arm_const.UC_ARM_REG_LR, argument=arm_const.UC_ARM_REG_R0, thumb=1,
+)
 _RISCV = Registers(
-    riscv_const.UC_RISCV_REG_SP, riscv_const.UC_RISCV_REG_PC, riscv_const.UC_RISCV_REG_RA, riscv_const.UC_RISCV_REG_A0, 0
+    sp=riscv_const.UC_RISCV_REG_SP, pc=riscv_const.UC_RISCV_REG_PC, status=0,
+    link=riscv_const.UC_RISCV_REG_RA, argument=riscv_const.UC_RISCV_REG_A0, thumb=0,
 )
 
 
@@ -64,7 +71,7 @@ def load_hook(path: str) -> ctypes.CDLL:
     library = ctypes.CDLL(path)
     pointer, u32 = ctypes.c_void_p, ctypes.c_uint32
     library.hook_new.restype = pointer
-    library.hook_new.argtypes = [pointer, pointer, *[ctypes.c_int] * 3, u32, u32, pointer, *[u32] * 4]
+    library.hook_new.argtypes = [*[pointer] * 3, *[ctypes.c_int] * 4, u32, u32, pointer, *[u32] * 4]
     library.hook_flash.argtypes = [pointer, *[u32] * 4, ctypes.c_int, *[u32] * 3]
     library.hook_free.argtypes = [pointer]
     library.hook_reset.argtypes = [pointer, ctypes.c_double]
@@ -83,12 +90,11 @@ def load_hook(path: str) -> ctypes.CDLL:
 class Machine:
     """A part with firmware in it, started up and resting in `ratti_idle`.
 
-    `job` is the worker's request (see worker.py): memory regions, segments, symbols and the core's model. An audited
-    machine looks at every access to memory: it is several times slower, finds misaligned accesses that the emulator
-    lets pass, and counts the waiting for flash where the job describes the flash.
+    `job` is the worker's request (see worker.py). `watch` is a range of addresses: reads and writes there are looked at,
+    for misaligned ones that the emulator lets pass and for waiting for flash. Each costs 0.1 µs.
     """
 
-    def __init__(self, job: dict[str, Any], contents: bytes, hook_path: str, audited: bool = False) -> None:
+    def __init__(self, job: dict[str, Any], contents: bytes, watch: tuple[int, int] | None = None) -> None:
         self.job = job
         self.registers = _ARM if job["arch"] == "arm" else _RISCV
         self.uc = self._engine()
@@ -101,10 +107,10 @@ class Machine:
             self.uc.mem_write(address, contents[at : at + size])
             at += size
         self.code[:] = self.uc.mem_read(job["code_start"], job["code_bytes"])
-        self.library = load_hook(hook_path)
+        self.library = load_hook(job["hook"])
         self._add_hooks()
-        if audited:
-            self._audit()
+        if watch:
+            self._watch(*watch)
         self._start_up()
 
     def close(self) -> None:
@@ -128,7 +134,7 @@ class Machine:
         return list(out)[: self.library.hook_segments(self.hook)]
 
     def stalls(self) -> list[int]:
-        """Cycles of waiting for flash in the last run, by segment; an audited machine with a flash model has them."""
+        """Cycles of waiting for flash in the last run, by segment, of a machine that watches flash."""
         return list(self.library.hook_stalls(self.hook)[: self.job["n_segments"]])
 
     def blocks(self) -> list[tuple[Block, list[tuple[int, int, int]]]]:
@@ -151,7 +157,7 @@ class Machine:
         untouched = len(content) - len(content.lstrip(bytes([FILL])))
         return max(top - bottom - untouched, top - min(self.lowest_sp, top))
 
-    def _engine(self) -> unicorn.Uc:
+    def _engine(self) -> Any:
         if self.job["arch"] == "arm":
             # UC_MODE_MCLASS would silently replace the model by a Cortex-M33.
             uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
@@ -167,14 +173,16 @@ class Machine:
         self.uc.mem_map(first, last - first, rights)
         for low, high in ((first, start), (end, last)):  # a part's memory may end inside a page
             if low < high:
-                self.uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, self._on_guard, None, low, high - 1)
+                kinds = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
+                self.uc.hook_add(kinds, self._on_guard, None, low, high - 1)
 
     def _add_hooks(self) -> None:
         job = self.job
         view = (ctypes.c_char * len(self.code)).from_buffer(self.code)
+        engine = [ctypes.cast(f, ctypes.c_void_p) for f in (uclib.uc_emu_stop, uclib.uc_reg_read, uclib.uc_reg_write)]
+        r = self.registers
         self.hook = self.library.hook_new(
-            ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p), ctypes.cast(uclib.uc_reg_read, ctypes.c_void_p),
-            self.registers.sp, self.registers.pc, self.registers.thumb, job["code_start"], job["code_bytes"], ctypes.addressof(view),
+            *engine, r.sp, r.pc, r.status, r.thumb, job["code_start"], job["code_bytes"], ctypes.addressof(view),
             job["entry"], job["entry_end"], job["idle"], job["n_segments"],
         )
         if not self.hook:
@@ -183,19 +191,19 @@ class Machine:
         self.uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
         self.uc.hook_add(unicorn.UC_HOOK_INTR, self._on_exception)
 
-    def _add_native_hook(self, kind: int, function: Any) -> None:
+    def _add_native_hook(self, kind: int, function: Any, first: int = 1, last: int = 0) -> None:
         handle = ctypes.c_size_t()
         status = uclib.uc_hook_add(self.uc._uch, ctypes.byref(handle), kind, ctypes.cast(function, ctypes.c_void_p),
-                                   ctypes.c_void_p(self.hook), ctypes.c_uint64(1), ctypes.c_uint64(0))
+                                   ctypes.c_void_p(self.hook), ctypes.c_uint64(first), ctypes.c_uint64(last))
         if status != unicorn.UC_ERR_OK:
             raise unicorn.UcError(status)
 
-    def _audit(self) -> None:
+    def _watch(self, first: int, last: int) -> None:
         flash = self.job["flash"]
         if flash and not self.library.hook_flash(self.hook, *flash):
             raise MemoryError("the flash model found no memory")
         kinds = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
-        self._add_native_hook(kinds, self.library.hook_access)
+        self._add_native_hook(kinds, self.library.hook_access, first, last)
 
     def _start_up(self) -> None:
         """Reset to idle, with the stack filled so that its deepest use shows."""
@@ -223,14 +231,14 @@ class Machine:
         if self._invalid or problem or status != "running" or pc != self.job["idle"]:
             raise FaultError({"pc": pc, "sp": sp, "status": status, "error": problem, **(self._invalid or {})})
 
-    def _on_invalid(self, uc: unicorn.Uc, access: int, address: int, size: int, value: int, user: Any) -> bool:
+    def _on_invalid(self, uc: Any, access: int, address: int, size: int, value: int, user: Any) -> bool:
         self._invalid = {"access": _ACCESS.get(access, "access"), "address": address, "bytes": size}
         return False
 
-    def _on_exception(self, uc: unicorn.Uc, number: int, user: Any) -> None:
+    def _on_exception(self, uc: Any, number: int, user: Any) -> None:
         self._invalid = {"exception": number}
         uc.emu_stop()
 
-    def _on_guard(self, uc: unicorn.Uc, access: int, address: int, size: int, value: int, user: Any) -> None:
+    def _on_guard(self, uc: Any, access: int, address: int, size: int, value: int, user: Any) -> None:
         self._on_invalid(uc, access, address, size, value, user)
         uc.emu_stop()

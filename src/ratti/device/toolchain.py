@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache as memoize
 from importlib import metadata
 from pathlib import Path
@@ -71,6 +71,7 @@ def build(program: Program, target: Target, optimize: str = "speed", flags: tupl
         "runtime": [[p.name, p.read_text(encoding="utf-8")] for p in sorted(_RUNTIME.iterdir())],
         "flags": own,
         "script": script,
+        "image": [f.name for f in fields(Image)],
     })
 
     def make(work: Path) -> None:

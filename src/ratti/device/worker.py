@@ -6,7 +6,7 @@ request, the worker answers with one frame, until standard input ends. Requests 
     run     runs firmware. Text: arch, model, core, hook (path of the native hook), memory [{origin, bytes, kind}],
             segments [[address, bytes]], code_start, code_bytes, stack [bottom, top], reset, idle, entry, entry_end,
             arena (addresses), inputs and outputs [[offset, bytes]], n_segments, n_inferences, seconds (per inference),
-            flash (null, or [start, bytes, wait_states, read_bytes, prefetch, line_bytes, code_lines, data_lines]).
+            watch (null, "flash", or "all" to find misaligned accesses too), flash (null, or [start, bytes, wait_states, read_bytes, prefetch, line_bytes, code_lines, data_lines]).
             Data: the segments, then all inputs of the first inference, of the second, ...
             Answer: instructions (a list by segment for each inference), stack_bytes; and of the first inference: blocks
             [[address, bytes, instructions, [[segment, times, falls], ...]], ...], cycles ({low, high, source} by segment
@@ -56,26 +56,25 @@ def run(job: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     from .machine import FaultError, Machine
 
     at = sum(size for _, size in job["segments"])
-    contents, answer, outputs = data[:at], {}, []
+    contents, outputs, instructions = data[:at], [], []
+    answer: dict[str, Any] = {"stalls": None}
     during = "start-up"
     try:
-        with closing(Machine(job, contents, job["hook"])) as machine:
+        with closing(Machine(job, contents)) as machine:
             first = values = _inputs(job, data, at)
-            instructions = []
             for inference in range(job["n_inferences"]):
                 during = f"inference {inference}"
                 outputs += machine.run(values)
                 instructions.append(machine.instructions())
                 if inference == 0:
                     answer["cycles"] = pricing.segments(machine, job["core"])
-                    answer["blocks"] = [[b.address, b.bytes, b.instructions, cells] for b, cells in machine.blocks()]
+                    answer["blocks"] = [[b.address, b.bytes, b.instructions, c] for b, c in machine.blocks()]
                 at += sum(map(len, values))
                 values = _inputs(job, data, at)
             answer["instructions"], answer["stack_bytes"] = instructions, machine.stack_bytes()
-        with closing(Machine(job, contents, job["hook"], audited=True)) as machine:
-            during = "inference 0, audited"
-            machine.run(first)
-            answer["stalls"] = machine.stalls() if job["flash"] else None
+        if job["watch"]:
+            during = "inference 0"
+            answer["stalls"] = _watched(job, contents, first, instructions[0])
     except FaultError as fault:
         return {"fault": {**fault.details, "during": during}}, b""
     return answer, b"".join(outputs)
@@ -90,6 +89,19 @@ def check(job: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         pieces.append((address, data[at : at + size]))
         at += size
     return {"foreign": foreign(job["isa"], pieces)}, b""
+
+
+def _watched(job: dict[str, Any], contents: bytes, values: list[bytes], expected: list[int]) -> list[int] | None:
+    """Run once more, slowly, with the accesses to memory in view: cycles of waiting for flash by segment."""
+    from .machine import Machine
+
+    everything, flash = (1, 0), job["flash"]
+    watch = everything if job["watch"] == "all" else (flash[0], flash[0] + flash[1] - 1)
+    with closing(Machine(job, contents, watch)) as machine:
+        machine.run(values)
+        if machine.instructions() != expected:
+            raise RuntimeError("a watched run counts other instructions than a plain one")
+        return machine.stalls() if flash else None
 
 
 def _inputs(job: dict[str, Any], data: bytes, at: int) -> list[bytes]:

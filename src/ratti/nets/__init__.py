@@ -13,7 +13,18 @@ from ._yaml import from_yaml, read, to_yaml
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["NetSpec", "build", "families", "from_yaml", "is_id", "random_graph", "read", "resolution", "spec", "to_yaml"]
+__all__ = [
+    "NetSpec",
+    "build",
+    "families",
+    "from_yaml",
+    "is_id",
+    "random_graph",
+    "read",
+    "resolution",
+    "spec",
+    "to_yaml",
+]
 
 
 def build(spec: NetSpec, seed: int | None = None) -> torch.nn.Module:

@@ -51,6 +51,12 @@ def weights_constant(op: Op, operands: Sequence[Operand], outputs: Sequence[Tens
 
 
 @constraint
+def bias_per_output(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """the bias must have one value for each output channel"""
+    return len(operands) < 3 or operands[2].type.shape == (outputs[0].shape[-1],)
+
+
+@constraint
 def weights_symmetric(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
     """int8 weights must be symmetric (zero point 0)"""
     quant = operands[1].type.quant
@@ -67,7 +73,18 @@ def types_match(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorTyp
     return kinds == [DType.INT8] * 3 and bias in (None, DType.INT32)
 
 
-LINEAR_CONSTRAINTS = (types_match, weights_constant, weights_symmetric)
+@constraint
+def scales_per_output(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """weights must have one scale, or one for each output channel"""
+    quant = operands[1].type.quant
+    return quant is None or quant.axis is None or len(quant.scale) == outputs[0].shape[-1] and _along_outputs(op, quant)
+
+
+def _along_outputs(op: Op, quant: Quant) -> bool:
+    return quant.axis == op.output_axis  # type: ignore[attr-defined]
+
+
+LINEAR_CONSTRAINTS = (types_match, weights_constant, bias_per_output, weights_symmetric, scales_per_output)
 
 
 def activation_of(options: Mapping[str, Any]) -> Activation:

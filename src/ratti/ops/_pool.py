@@ -31,6 +31,7 @@ class Pool2D(Op):
     tflite_options: ClassVar[str | None] = "Pool2DOptions"
 
     def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        check_rank4(shapes[0])
         n, h, w, c = shapes[0]
         return ((n, *out_size((h, w), self.kernel, self.stride, self.padding), c),)
 

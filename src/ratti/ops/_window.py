@@ -9,9 +9,12 @@ from ..types import Array, Shape
 Pair = tuple[int, int]  # (height, width)
 Padding = tuple[int, int, int, int]  # top, bottom, left, right
 
+LARGEST_WINDOW = 1 << 20  # positions that a window spans: what a file claims must not decide how much padding takes
+
 
 def same_padding(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Padding:
     """TFLite's SAME: the output has ceil(size / stride) rows; the odd row of padding goes to the bottom/right."""
+    check_steps(stride, dilation)
     pads: list[int] = []
     for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
         out = -(-n // s)
@@ -22,6 +25,8 @@ def same_padding(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Padd
 
 def resolve_padding(code: int, size: Pair, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Padding:
     """Explicit padding of a TFLite padding code (0 SAME, 1 VALID)."""
+    if code not in (0, 1):
+        raise ValueError(f"padding code {code} (0 SAME and 1 VALID exist)")
     return same_padding(size, kernel, stride, dilation) if code == 0 else (0, 0, 0, 0)
 
 
@@ -34,13 +39,14 @@ def padding_code(padding: Padding, size: Pair, kernel: Pair, stride: Pair, dilat
 
 def out_size(size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
     """Rows and columns of the output; ValueError where the window does not fit."""
-    out = []
-    for n, k, s, d, p in zip(size, kernel, stride, dilation, (sum(padding[:2]), sum(padding[2:])), strict=True):
-        span = n + p - ((k - 1) * d + 1)
-        if span < 0:
-            raise ValueError(f"a window of {kernel} (dilation {dilation}) does not fit into {size} padded by {padding}")
-        out.append(span // s + 1)
-    return out[0], out[1]
+    check_steps(stride, dilation)
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    if min(kernel) < 1 or reach[0] * reach[1] > LARGEST_WINDOW:
+        raise ValueError(f"a window of {kernel} (dilation {dilation}); it must span 1 to {LARGEST_WINDOW} positions")
+    spans = [size[0] + sum(padding[:2]) - reach[0], size[1] + sum(padding[2:]) - reach[1]]
+    if min(spans) < 0:
+        raise ValueError(f"a window of {kernel} (dilation {dilation}) does not fit into {size} padded by {padding}")
+    return spans[0] // stride[0] + 1, spans[1] // stride[1] + 1
 
 
 def pad_hw(x: Array, padding: Padding, fill: float) -> Array:
@@ -61,6 +67,11 @@ def counts(size: Pair, kernel: Pair, stride: Pair, padding: Padding) -> Array:
     """How many elements of each window lie inside the input: (OH, OW, 1)."""
     ones = pad_hw(np.ones((1, *size, 1), np.int64), padding, 0)
     return patches(ones, kernel, stride).sum(axis=(3, 4))[0]
+
+
+def check_steps(stride: Pair, dilation: Pair) -> None:
+    if min(*stride, *dilation) < 1:
+        raise ValueError(f"stride {stride} and dilation {dilation} must be at least 1")
 
 
 def check_rank4(shape: Shape) -> None:

@@ -24,6 +24,7 @@ class Add(Op):
 
     name: ClassVar[str] = "add"
     operand_names: ClassVar[tuple[str, ...]] = ("input", "other")
+    activations: ClassVar[int] = 2
     tflite_code: ClassVar[int] = 0
     tflite_options: ClassVar[str | None] = "AddOptions"
 

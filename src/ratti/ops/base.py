@@ -50,8 +50,9 @@ class Activation(enum.IntEnum):
 
 
 def _code(real: float, type: TensorType) -> int:
-    # TFLite divides in float32 before it rounds.
-    return type.zero_point + round_half_away(float(np.float32(real) / np.float32(type.scale)))
+    # TFLite divides in float32 before it rounds. The limit keeps the quotient of a tiny scale finite.
+    quotient = np.float32(max(-1e9, min(real / type.scale, 1e9)))
+    return type.zero_point + round_half_away(float(quotient))
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Op(ABC):
     name: ClassVar[str]
     operand_names: ClassVar[tuple[str, ...]] = ("input",)
     optional_operands: ClassVar[int] = 0  # how many of the last operands may be missing
+    activations: ClassVar[int] = 1  # how many of the first operands are data, not weights
     constraints: ClassVar[tuple[Constraint, ...]] = ()
     tflite_code: ClassVar[int]
     tflite_options: ClassVar[str | None] = None
@@ -125,9 +127,18 @@ class Op(ABC):
         """Fields of the options table and constant operands to append."""
         return {}, ()
 
+    def batched(self, samples: int, shape: Shape) -> Self:
+        """The op for an input whose first dimension, that of `shape`, is `samples` times as long.
+
+        ValueError where the op would mix samples.
+        """
+        if len(shape) < 2:
+            raise ValueError(f"{self.name} over the only dimension of {shape}")
+        return self
+
     def check(self, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> str | None:
         """The text of the first constraint that does not hold, or None."""
-        for constraint in self.constraints:
+        for constraint in (typed_activations, *self.constraints):
             if not constraint.holds(self, operands, outputs):
                 return constraint.text
         return None
@@ -136,6 +147,15 @@ class Op(ABC):
 def constraint(holds: Callable[..., bool]) -> Constraint:
     """Makes a rule `(op, operands, outputs) -> bool` a Constraint."""
     return Constraint(holds)
+
+
+@constraint
+def typed_activations(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """inputs and outputs must all be int8 with one scale and a zero point, or all float32"""
+    types = [*(o.type for o in operands[: op.activations]), *outputs]
+    if all(t.dtype is DType.FLOAT32 for t in types):
+        return True
+    return all(t.dtype is DType.INT8 and t.quant is not None and t.quant.axis is None for t in types)
 
 
 @constraint

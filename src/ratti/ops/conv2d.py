@@ -40,6 +40,8 @@ class Conv2D(Op):
     tflite_options: ClassVar[str | None] = "Conv2DOptions"
 
     def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        check_rank4(shapes[0])
+        check_rank4(shapes[1])
         (n, h, w, c), (o, kh, kw, i) = shapes[0], shapes[1]
         if i * self.groups != c or o % self.groups:
             raise ValueError(f"{self.groups} groups of {i} channels, {o} outputs on an input of {c} channels")

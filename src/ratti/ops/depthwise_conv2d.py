@@ -33,6 +33,8 @@ class DepthwiseConv2D(Op):
     tflite_options: ClassVar[str | None] = "DepthwiseConv2DOptions"
 
     def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        check_rank4(shapes[0])
+        check_rank4(shapes[1])
         (n, h, w, c), (one, kh, kw, o) = shapes[0], shapes[1]
         if one != 1 or o != c * self.multiplier:
             raise ValueError(f"weights {shapes[1]} on {c} channels with multiplier {self.multiplier}")

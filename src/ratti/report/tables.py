@@ -16,6 +16,7 @@ from .. import targets
 from ..types import How
 
 if TYPE_CHECKING:
+    from ..verbs.build import BuildResult
     from ..verbs.check import CheckResult
     from ..verbs.verify import VerifyResult
 
@@ -178,3 +179,40 @@ def render(*parts: RenderableType) -> str:
 
 def _color() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def build(result: BuildResult) -> str:
+    """One row a device, then where the bundles are and what to do next."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("device", "net"):
+        table.add_column(name, overflow="fold")
+    for name in ("float", "int8", "on device", "RAM B", "flash B", "instructions", "ms", "fits"):
+        table.add_column(name, justify="right")
+    for model in result.models:
+        for checked, on_device in zip(model.checks, model.device, strict=True):
+            table.add_row(
+                checked.target,
+                model.net,
+                f"{model.accuracy_float:.1%}",
+                f"{model.accuracy_int8:.1%}",
+                f"{on_device.accuracy:.1%} of {on_device.samples}",
+                f"{checked.ram['total']:,}",
+                f"{checked.flash['total']:,}",
+                f"{checked.instructions:,}",
+                _span(*checked.latency_range_ms) if checked.latency_range_ms else "no source",
+                Text("yes", style="green") if checked.fits else Text("NO", style="bold red"),
+            )
+    reasons = [Text(f"✗ {c.target}: {r}", style="red") for m in result.models for c in m.checks for r in c.reasons]
+    where = [Text(f"bundle: {m.bundle}") for m in result.models]
+    first = result.models[0]
+    target = first.checks[0].target
+    steps = [
+        "next:",
+        f"  read       {first.bundle}/model_card.md",
+        f"  look       ratti check {first.bundle} --target {target}",
+        f"  prove      ratti verify {first.bundle} --targets {','.join(c.target for c in first.checks)}",
+        f"  compile    {first.bundle}/c/{targets.load(target).isa}/{result.name}.c into your firmware: "
+        f"write the input, call {result.name}_run(arena), read the output",
+    ]
+    title = Text(f"{result.name}: accuracy on {result.data['test']:,} test samples, figures from the emulated devices")
+    return render(Text(), title, table, *reasons, *where, Text(), *map(Text, steps))

@@ -118,7 +118,8 @@ def _check(spec: NetSpec, dataset: Dataset) -> None:
 
 
 def _start(spec: NetSpec, config: TrainConfig, initial: nn.Module | None) -> State:
-    model = build(spec, config.seed).to(memory_format=torch.channels_last)  # what NHWC samples are; a fifth faster
+    model = build(spec, config.seed)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as NHWC samples are: a fifth faster
     if initial is not None:
         model.load_state_dict(initial.state_dict())
     decayed = [p for p in model.parameters() if p.ndim > 1]

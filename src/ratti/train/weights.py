@@ -27,10 +27,10 @@ def load(spec: NetSpec, path: Path) -> nn.Module:
     if strange:
         side = "lacks" if strange[0] in expected else "has"
         raise FormatError(f"{path}: not the weights of {spec.name}: it {side} {strange[0]}")
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            raise FormatError(f"{path}: {name} has shape {list(tensor.shape)}, "
-                              f"{spec.name} takes {list(expected[name].shape)}")
+    for name, takes in expected.items():
+        if tensors[name].shape != takes.shape:
+            raise FormatError(f"{path}: {name} has shape {list(tensors[name].shape)}, "
+                              f"{spec.name} takes {list(takes.shape)}")
     model.load_state_dict(tensors)
     return model.eval()
 

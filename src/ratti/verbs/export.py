@@ -16,7 +16,7 @@ from ..graph.ir import Graph
 from ..samples import make_inputs
 from ..types import Array
 
-VECTORS = 4  # test vectors in the exported C test
+VECTORS = 8  # extremes and random codes in the exported C test
 
 Files = Mapping[str, bytes]
 
@@ -35,7 +35,7 @@ def export(
     written. InputError for an unknown kind or target, or a name that is no C identifier.
     """
     writers: Mapping[str, Callable[[], Files]] = {
-        "c": lambda: _c(graph, target, name, real),
+        "c": lambda: c_files(graph, targets.load(target).isa if target else "portable", name, real),
         "tflite": lambda: {f"{name or graph.name}.tflite": tflite.serialize(graph)},
     }
     for kind in kinds:
@@ -63,10 +63,10 @@ def write_files(files: Files, out: Path) -> list[Path]:
     return [out / name for name in sorted(files)]
 
 
-def _c(graph: Graph, target: str | None, name: str | None, real: Sequence[Array]) -> Files:
-    isa = targets.load(target).isa if target else "portable"
+def c_files(graph: Graph, isa: str, name: str | None = None, real: Sequence[Array] = ()) -> Files:
+    """Header, source and test of `graph` for the instruction set `isa`; the test's first vectors are `real`."""
     deployment = prepare(graph, isa, name=name)
-    inputs = make_inputs(graph, VECTORS + len(real[0]) if real else VECTORS + 4, real)
+    inputs = make_inputs(graph, VECTORS + (len(real[0]) if real else 0), real)
     outputs = [list(interpreter.run(graph, row).values()) for row in inputs]
     files = {**deployment.sources.files, **c_test.emit(deployment.sources, name or graph.name, inputs, outputs)}
     return {file: text.encode() for file, text in files.items()}

@@ -8,6 +8,7 @@ are refused.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,9 +61,12 @@ def load(source: str, options: Options) -> Dataset:
 
 def _read(source: str) -> Mapping[str, Array]:
     try:
-        with np.load(source, allow_pickle=False) as file:
+        with Path(source).open("rb") as stream:  # numpy leaves a file open where its content is bad
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError(f"{source}: one array without a name; save x_train, y_train, ... with numpy.savez")
             return {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         why = "it holds Python objects" if "pickle" in str(error) else "not an .npz file, or damaged"
         raise DataError(f"{source}: {why}; save numbers with numpy.savez") from None
 

@@ -1,0 +1,86 @@
+"""The model card: what a model is, how it was made and how good it is, for people (Mitchell et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import targets
+
+if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..nets import NetSpec
+    from ..recipe import Recipe
+    from ..verbs.build import ModelResult
+
+
+def text(recipe: Recipe, spec: NetSpec, dataset: Dataset, result: ModelResult) -> str:
+    """The card as Markdown."""
+    h, w, c = dataset.input_shape
+    lines = [
+        f"# {recipe.name}: {result.net}",
+        "",
+        f"An int8 classifier of {dataset.classes} classes for inputs of {h}x{w}x{c}: {result.parameters:,} parameters, "
+        f"{result.macs:,} multiply-accumulates. Made by `ratti build`; `recipe.yaml` beside this file makes it again.",
+        "",
+        "## Accuracy on the test set",
+        "",
+        f"{dataset.test_size:,} samples that nothing was trained, chosen or calibrated on.",
+        "",
+        "| | accuracy |",
+        "| --- | --- |",
+        f"| float32 | {result.accuracy_float:.2%} |",
+        f"| int8 | {result.accuracy_int8:.2%} |",
+    ]
+    for d in result.device:
+        lines.append(f"| firmware on {d.target}, first {d.samples:,} samples | {d.accuracy:.2%} |")
+    lines += ["", "| class | recall, int8 |", "| --- | --- |"]
+    for name, recall in zip(dataset.class_names, result.recall_int8, strict=True):
+        lines.append(f"| {name} | {'no samples' if recall is None else f'{recall:.1%}'} |")
+    lines += [
+        "",
+        "## On the devices",
+        "",
+        "| device | fits | RAM, B | flash, B | instructions | ms |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for check in result.checks:
+        lines.append(
+            f"| {targets.load(check.target).name} | {'yes' if check.fits else 'no'} | {check.ram['total']:,} "
+            f"| {check.flash['total']:,} | {check.instructions:,} | {_milliseconds(check.latency_range_ms)} |"
+        )
+    low, high = ("-1", "1") if dataset.input_quant is not None else ("standardized", "")
+    feed = (
+        f"`code = pixel - 128` (pixels 0 … 255 stand for {low} … {high})"
+        if dataset.input_quant is not None
+        else "values standardized by the training set's mean and deviation, then by the input's scale in `model.tflite`"
+    )
+    lines += [
+        "",
+        "RAM is arena, static data and stack; flash is the whole linked image; instructions are counted on the emulated "
+        "core, times are priced by a cited timing table from no wait states to the flash as the part is configured.",
+        "",
+        "## Use",
+        "",
+        f"Input: {feed}. Output: one code per class; the largest is the answer. `c/` holds the source for each "
+        "instruction set with a test; `model.tflite` gives the same bits in TensorFlow Lite Micro.",
+        "",
+        "## Data and training",
+        "",
+        f"Source: `{recipe.data}`: {len(dataset.train):,} samples to train, {len(dataset.val):,} to validate "
+        f"(cut from the training part by group), {dataset.test_size:,} to test.",
+    ]
+    lines += [f"- {line}" for line in dataset.report.lines()]
+    lines += [
+        "",
+        "The licence of the data applies to what is learned from it; read it before you ship. A class that the data do "
+        "not show will still get an answer: the model cannot say that it does not know.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _milliseconds(span: tuple[float, float | None] | None) -> str:
+    if span is None:
+        return "no source"
+    low, high = span
+    return f"{low:.3g} or more" if high is None else f"{low:.3g} … {high:.3g}"

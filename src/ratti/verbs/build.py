@@ -1,0 +1,317 @@
+"""The whole way: data to a bundle with int8 firmware, measured on its devices."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import nets, targets
+from ..deploy import Measured, deploy, outputs_of
+from ..errors import InputError
+from ..formats import tflite
+from ..graph import interpreter
+from ..graph.ir import Graph
+from ..recipe import ModelRecipe, Recipe, ptq_config, train_config
+from ..types import Array
+from ..units import microjoules, milliseconds, size
+from .check import CheckResult, Limits, check
+from .export import c_files, write_files
+
+if TYPE_CHECKING:
+    from ..data import Dataset, Score
+
+SCHEMA = "ratti.build/1"
+VECTORS = 16  # validation samples that go into a bundle
+DEVICE_INSTRUCTIONS = 400_000_000  # the test set is run on a device as far as this many instructions go
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class DeviceAccuracy:
+    """Accuracy of the firmware on the emulated device, over the first `samples` of the test set."""
+
+    target: str
+    samples: int
+    accuracy: float
+    differ: int  # output codes that differ from the interpreter's
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """One net: its bundle, accuracy and figures. Accuracies are shares between 0 and 1 of the test set."""
+
+    net: str
+    bundle: str
+    parameters: int
+    macs: int
+    train_seconds: float
+    accuracy_float: float
+    accuracy_int8: float
+    recall_int8: tuple[float | None, ...]
+    device: tuple[DeviceAccuracy, ...]
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def accuracy(self) -> dict[str, float]:
+        return {
+            "float": self.accuracy_float,
+            "int8": self.accuracy_int8,
+            "device": min(d.accuracy for d in self.device),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        out = {k: v for k, v in vars(self).items() if not k.startswith("accuracy_")}
+        return {
+            **out,
+            "accuracy": self.accuracy,
+            "device": [vars(d) for d in self.device],
+            "checks": [c.to_json() for c in self.checks],
+        }
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What `build` made. `bundle` is the folder that holds one bundle per net."""
+
+    name: str
+    bundle: str
+    data: dict[str, Any]
+    models: tuple[ModelResult, ...]
+    seconds: float
+
+    @property
+    def fits(self) -> bool:
+        return all(c.fits for m in self.models for c in m.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary for `json.dumps`; `accuracy` is that of the first net, `checks` are those of all."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "bundle": self.bundle,
+            "data": self.data,
+            "accuracy": self.models[0].accuracy,
+            "checks": [c.to_json() for m in self.models for c in m.checks],
+            "models": [m.to_json() for m in self.models],
+            "seconds": self.seconds,
+        }
+
+    def __str__(self) -> str:
+        from ..report import tables
+
+        return tables.build(self)
+
+
+def build(recipe: Recipe, say: Say = lambda line: None, progress: bool = False) -> BuildResult:
+    """Follows `recipe`: train, quantize, emit, measure, and write one bundle per net into `recipe.out`.
+
+    `say` gets a line for each thing that is worth telling. An interrupted build goes on where it was when it is called
+    again. InputError and DataError before anything is trained, where the recipe or its data cannot work.
+    """
+    start = time.monotonic()
+    limits = _limits(recipe)
+    configs = [(train_config(m), ptq_config(m)) for m in recipe.models]
+    prepared = [(m, *_dataset(recipe, m)) for m in recipe.models]
+    for line in prepared[0][2].report.lines():
+        say(line)
+    root = Path(recipe.out)
+    results = []
+    for (model, spec, dataset), (train_settings, ptq_settings) in zip(prepared, configs, strict=True):
+        say(f"{model.net}: {spec.parameters:,} parameters, {spec.macs:,} MACs, for {', '.join(model.targets)}")
+        work = root / ".work" / _folder(model.net)
+        job = _Job(recipe, model, spec, dataset, limits, say)
+        results.append(job.run(root, work, train_settings, ptq_settings, progress))
+    first = prepared[0][2]
+    data = {
+        "source": recipe.data,
+        "classes": list(first.class_names),
+        "train": len(first.train),
+        "val": len(first.val),
+        "test": first.test_size,
+        "bad_files": [{"path": str(b.path), "reason": b.reason} for b in first.report.bad_files],
+    }
+    result = BuildResult(recipe.name, str(root), data, tuple(results), round(time.monotonic() - start, 1))
+    _write_json(root / "report.json", result.to_json())
+    return result
+
+
+def _limits(recipe: Recipe) -> Limits:
+    readers: dict[str, Callable[[str], float]] = {
+        "ram": size, "flash": size, "latency": milliseconds, "energy": microjoules
+    }
+    for key in recipe.limits:
+        if key not in readers:
+            raise InputError(f"limits: unknown key '{key}'; known: {', '.join(readers)}")
+    found: dict[str, Any] = {k: readers[k](str(v)) for k, v in recipe.limits.items()}
+    return Limits(found.get("ram"), found.get("flash"), found.get("latency"), found.get("energy"))
+
+
+def _folder(net: str) -> str:
+    return Path(net).stem if net.endswith((".yaml", ".yml")) else net
+
+
+def _dataset(recipe: Recipe, model: ModelRecipe) -> tuple[nets.NetSpec, Dataset]:
+    """The net for the data, and the data in the net's size."""
+    from ..data import Options, load
+
+    if not nets.is_id(model.net):
+        spec = nets.read(Path(model.net))
+        h, w, channels = spec.input_shape
+        return spec, load(recipe.data, Options(size=(h, w), channels=channels))  # type: ignore[arg-type]
+    options = None
+    if Path(recipe.data).is_dir():
+        side = nets.resolution(model.net)
+        options = Options(size=(side, side))
+    dataset = load(recipe.data, options)
+    return nets.spec(model.net, input_shape=dataset.input_shape, classes=dataset.classes), dataset
+
+
+@dataclass(frozen=True)
+class _Job:
+    recipe: Recipe
+    model: ModelRecipe
+    spec: nets.NetSpec
+    dataset: Dataset
+    limits: Limits
+    say: Say
+
+    def run(self, root: Path, work: Path, train_settings: Any, ptq_settings: Any, progress: bool) -> ModelResult:
+        from ..compress import quantize
+        from ..formats.torch_export import import_program
+        from ..train import predict, save_weights, train
+
+        trained = train(self.spec, self.dataset, train_settings, run_dir=work, progress=progress)
+        self.say(f"trained in {trained.seconds:.0f} s: {trained.val.accuracy:.1%} of the validation samples are right")
+        program = quantize(trained.model, self.dataset, ptq_settings)
+        metadata = {"classes": json.dumps(list(self.dataset.class_names)), "net": self.spec.name}
+        graph = import_program(program, self.recipe.name, metadata=metadata)
+        checks = [self._check(graph, t) for t in self.model.targets]
+        # Everything that selects is done; from here on the test set is only reported on.
+        test = self.dataset.open_test("final report")
+        float_score = _score(predict(trained.model, self.dataset, test.x), test.y)
+        codes = self._codes(graph, test.x)
+        (outputs,) = interpreter.run_batch(graph, [codes])
+        int8_score = _score(outputs, test.y)
+        device = tuple(self._on_device(graph, c, codes, outputs, test.y) for c in checks)
+        bundle = root / _folder(self.model.net)
+        result = ModelResult(
+            net=self.model.net,
+            bundle=str(bundle),
+            parameters=self.spec.parameters,
+            macs=graph.macs(),
+            train_seconds=round(trained.seconds, 1),
+            accuracy_float=float_score.accuracy,
+            accuracy_int8=int8_score.accuracy,
+            recall_int8=int8_score.recall,
+            device=device,
+            checks=tuple(checks),
+        )
+        with _new_folder(bundle) as folder:
+            tflite.write(graph, folder / "model.tflite")
+            (folder / "net.yaml").write_text(nets.to_yaml(self.spec), encoding="utf-8")
+            save_weights(trained.model, folder / "weights.safetensors")
+            self._write_c(graph, folder)
+            (folder / "recipe.yaml").write_text(self._own_recipe().to_yaml(), encoding="utf-8")
+            _write_json(folder / "report.json", result.to_json())
+            from ..report import model_card
+
+            card = model_card.text(self.recipe, self.spec, self.dataset, result)
+            (folder / "model_card.md").write_text(card, encoding="utf-8")
+        return result
+
+    def _own_recipe(self) -> Recipe:
+        return dataclasses.replace(self.recipe, models=(self.model,))
+
+    def _codes(self, graph: Graph, x: Array) -> Array:
+        """Input codes of samples: (N, H, W, C)."""
+        type = graph.type(graph.inputs[0])
+        assert type.quant is not None
+        return type.quant.quantize(self.dataset.normalization.real(x), type.dtype)
+
+    def _check(self, graph: Graph, target: str) -> CheckResult:
+        """The figures at the recipe's setting; `auto` takes size where speed does not fit."""
+        settings = ("speed", "size") if self.recipe.optimize == "auto" else (self.recipe.optimize,)
+        for setting in settings:
+            result = check(graph, target, self.limits, setting)
+            if result.fits:
+                break
+        return result
+
+    def _on_device(self, graph: Graph, checked: CheckResult, codes: Array, want: Array, labels: Array) -> DeviceAccuracy:
+        count = int(np.clip(DEVICE_INSTRUCTIONS // checked.instructions, 8, len(codes)))
+        rows = [[codes[k : k + 1]] for k in range(count)]
+        measured = deploy(graph, targets.load(checked.target), rows, checked.optimize, self.limits.ram_bytes)
+        got = np.concatenate([row[0] for row in outputs_of(measured)])
+        accuracy = _score(got, labels[:count]).accuracy
+        return DeviceAccuracy(checked.target, count, accuracy, int(np.count_nonzero(got != want[:count])))
+
+    def _write_c(self, graph: Graph, folder: Path) -> None:
+        """C for each instruction set of the targets, and vectors from validation samples."""
+        codes = self._codes(graph, self.dataset.val.x[:VECTORS])
+        (outputs,) = interpreter.run_batch(graph, [codes])
+        np.savez(folder / "vectors.npz", input_0=codes, output_0=outputs, labels=self.dataset.val.y[:VECTORS])
+        for isa in sorted({targets.load(t).isa for t in self.model.targets} | {"portable"}):
+            write_files(c_files(graph, isa, None, [codes]), folder / "c" / isa)
+
+
+def _score(outputs: Array, labels: Array) -> Score:
+    from ..data import score
+
+    return score(outputs, labels)
+
+
+class _new_folder:
+    """A folder that takes the place of `final` when the block ends without an error."""
+
+    def __init__(self, final: Path) -> None:
+        self._final = final
+        self._part = final.with_name(f".{final.name}.part")
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self._part, ignore_errors=True)
+        self._part.mkdir(parents=True)
+        return self._part
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            if self._final.exists():
+                shutil.rmtree(self._final)
+            self._part.replace(self._final)
+        else:
+            shutil.rmtree(self._part, ignore_errors=True)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def default_net(data: Dataset, target_ids: Sequence[str], limits: Limits, side: int) -> str:
+    """The largest of the stock nets whose firmware fits all targets, measured with random weights."""
+    for net in _stock(side):
+        try:
+            spec = nets.spec(net, input_shape=data.input_shape, classes=data.classes)
+        except InputError:
+            continue
+        graph = nets.random_graph(spec)
+        if all(check(graph, t, limits, setting).fits for t in target_ids for setting in ("speed",)):
+            return net
+    raise InputError(f"no stock net for {side}x{side} inputs fits {', '.join(target_ids)}: give one with --net")
+
+
+def _stock(side: int) -> Iterator[str]:
+    for width in ("1.0", "0.5", "0.35", "0.2", "0.1"):
+        yield f"mobilenet_v2-{width}-{side}"
+    yield f"mobilenet_v2_tiny-1.0-{side}"
+    for width in ("1.0", "0.5", "0.25"):
+        yield f"micro-{width}-{side}"

@@ -9,7 +9,6 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchao")
 
 import toys  # noqa: E402
-
 from ratti import compress, train  # noqa: E402
 from ratti.compress import Observer, PtqConfig  # noqa: E402
 from ratti.data import Kind, score  # noqa: E402
@@ -47,7 +46,7 @@ def test_every_weight_and_bias_is_on_an_integer_grid(trained: train.Trained) -> 
     frozen = [v for name, v in constants.items() if name.startswith("_frozen")]
     assert {v.dtype for v in frozen} == {torch.int8, torch.int32}
     weights = [v for v in frozen if v.dtype is torch.int8]
-    assert len(weights) == len([v for v in frozen if v.dtype is torch.int32]) == 10
+    assert len(weights) == len([v for v in frozen if v.dtype is torch.int32]) == 12
     assert all(int(w.abs().max()) == 127 for w in weights)
     for node in program.graph.nodes:
         if str(node.target) in ("aten.conv2d.default", "aten.linear.default"):

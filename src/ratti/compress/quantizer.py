@@ -41,7 +41,7 @@ BIAS_MIN, BIAS_MAX = -(1 << 31), (1 << 31) - 1
 SMALLEST_WEIGHT_SCALE = 2.0**-20
 # Weight ranges of all zeros get this floor too, so that every scale is above zero.
 
-LINEAR = frozenset({aten.conv2d.default, aten.linear.default})
+LINEAR = frozenset({aten.conv2d.default, aten.conv2d.padding, aten.linear.default})
 ADDITIONS = frozenset({aten.add.Tensor, aten.add_.Tensor})
 MEANS = frozenset({aten.mean.dim, aten.adaptive_avg_pool2d.default})
 ACTIVATIONS = frozenset({
@@ -50,8 +50,9 @@ ACTIVATIONS = frozenset({
 SHARING = frozenset({
     aten.max_pool2d.default, aten.avg_pool2d.default, aten.flatten.using_ints, aten.view.default, aten.reshape.default,
     aten.permute.default, aten.pad.default, aten.constant_pad_nd.default, aten.squeeze.dims, aten.squeeze.dim,
+    aten.dropout.default, aten.clone.default, aten.contiguous.default,
 })
-IGNORED = frozenset({aten.sym_size.int, aten.dropout.default})
+IGNORED = frozenset({aten.sym_size.int})
 
 
 @dataclass(frozen=True)

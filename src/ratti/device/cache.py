@@ -27,15 +27,16 @@ def key(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def publish(kind: str, name: str, make: Callable[[Path], None]) -> Path:
-    """The folder `kind/name` of the cache, made by `make(folder)` unless it is there.
+def publish(kind: str, name: str, make: Callable[[Path], None], product: str = "") -> Path:
+    """The folder `kind/name` of the cache, made by `make(folder)` unless it is there, with the file `product` in it.
 
     `make` works in a temporary folder that is renamed when complete, so that nobody sees half a result; of two
     processes that race the first one wins and the other's work, which is the same, is dropped.
     """
     final = folder() / kind / name
-    if final.is_dir():
+    if (final / product).exists():
         return final
+    shutil.rmtree(final, ignore_errors=True)  # what a clean-up left of it
     final.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{name[:8]}-", dir=final.parent))
     try:

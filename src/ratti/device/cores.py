@@ -13,8 +13,8 @@ from .. import registry
 
 @dataclass(frozen=True)
 class Core:
-    """`emulator` names the constant UC_CPU_<ARCH>_<emulator> of unicorn (None: its default model), `faults_misaligned` says
-    whether that model faults on its own where the part would.
+    """`emulator` names the constant UC_CPU_<ARCH>_<emulator> of unicorn (None: its default model); `faults_misaligned`
+    says whether that model faults on its own where the part would.
     """
 
     arch: str  # "arm" or "riscv"

@@ -174,7 +174,7 @@ def run(firmware: Firmware, inputs: Sequence[Sequence[Array]], *, seconds: float
         data += _input_bytes(firmware, number, values)
     answer, blob = (emulator or shared()).request(job, b"".join(data), seconds * len(inputs) + SPARE_SECONDS)
     if "fault" in answer:
-        raise EmulationError(faults.describe(firmware, answer["fault"], seconds))
+        raise faults.error(firmware, answer["fault"], seconds)
     for row in answer["instructions"]:
         _check_segments(len(row), steps, program.entry)
     blocks = tuple(

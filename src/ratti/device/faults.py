@@ -5,18 +5,33 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from ..errors import MissingDependencyError
+from ..errors import DoesNotFitError, EmulationError, MissingDependencyError
+from . import cores
 from .image import Image
 from .toolchain import Firmware
 
 NEAR_BYTES = 1 << 16  # an access this far below the stack's memory is taken for an overflow
 
 _PROBLEMS = {
-    "too_many_segments": "the entry function returned to itself more often than it has steps",
+    "too_many_segments": "the entry function calls more often than it has steps",
     "inconsistent": "a block of code changed while it ran",
     "no_memory": "the counters found no memory on this computer",
     "outside": "execution left the linked code",
 }
+_EXCEPTIONS = {
+    "arm": {
+        1: "undefined instruction", 2: "supervisor call", 3: "access fault", 4: "misaligned access", 7: "breakpoint",
+        17: "floating-point instruction without an enabled FPU", 18: "invalid processor state",
+    },
+    "riscv": {
+        2: "illegal instruction", 3: "breakpoint", 4: "misaligned load", 6: "misaligned store",
+        8: "environment call", 11: "environment call",
+    },
+}
+
+
+class StackOverflowError(DoesNotFitError, EmulationError):
+    """The stack grew out of the RAM that static data leave it."""
 
 
 def require_emulator() -> None:
@@ -34,27 +49,35 @@ def place(image: Image, address: int) -> str:
     return f"{address:#010x}"
 
 
-def describe(firmware: Firmware, fault: dict[str, Any], seconds: float) -> str:
-    """The message for the details that the worker sent."""
+def error(firmware: Firmware, fault: dict[str, Any], seconds: float) -> EmulationError:
+    """The error for the details that the worker sent."""
     target, image = firmware.target, firmware.image
     where = f"in {place(image, fault['pc'])}, {fault['during']}"
-    head = f"{target.id}: "
-    if fault["status"] == "timed_out":
-        return f"{head}no end after {seconds:g} s: stopped {where}"
-    if fault["status"] != "running":
-        return f"{head}{_PROBLEMS[fault['status']]}: {where}"
-    if "address" not in fault:
-        return f"{head}{fault['error'] or 'execution stopped'}: {where}"
-    address = fault["address"]
     stack = target.region("stack")
-    if stack.origin - NEAR_BYTES <= address < stack.origin and fault["access"] != "fetch":
-        room = image.symbol("__stack_top").address - stack.origin
-        return (f"{head}stack overflow: {room:,} bytes of {stack.name} are left for the stack beside "
-                f"{image.ram_static_bytes:,} bytes of static data, and at least {room + stack.origin - address:,} are "
-                f"needed: {where}")
-    region = next((r for r in target.memory if r.origin <= address < r.end), None)
-    what = f"{fault['bytes']}-byte {fault['access']} at {address:#010x}"
+    address = fault.get("address")
+    if address is not None and 0 < stack.start - address <= NEAR_BYTES and fault["access"] in ("read", "write"):
+        room = image.symbol("__stack_top").address - stack.start
+        return StackOverflowError(
+            f"{target.id}: the program does not fit: static data ({image.ram_static_bytes:,} bytes) leave the stack "
+            f"{room:,} bytes of {stack.name}, it needs at least {room + stack.start - address:,}: overflow {where}")
+    return EmulationError(f"{target.id}: {_what(firmware, fault, seconds)} {where}")
+
+
+def _what(firmware: Firmware, fault: dict[str, Any], seconds: float) -> str:
+    if fault["status"] == "timed_out":
+        return f"no end after {seconds:g} s, stopped"
+    if fault["status"] in _PROBLEMS:
+        return f"{_PROBLEMS[fault['status']]},"
+    if "exception" in fault:
+        arch = cores.load(firmware.target.core).arch
+        return _EXCEPTIONS[arch].get(fault["exception"], f"exception {fault['exception']}")
+    if "address" not in fault:
+        return fault["error"] or "execution stopped"
+    address, access = fault["address"], fault["access"]
+    if access == "misaligned":
+        return f"misaligned access at {address:#010x}, which the core does not allow,"
+    what = f"{fault['bytes']}-byte {access} at {address:#010x}"
+    region = next((r for r in firmware.target.memory if r.origin <= address < r.end), None)
     if region is None:
-        return f"{head}{what}, where the part has no memory: {where}"
-    reason = "which is read-only" if fault["access"] == "write" else "which holds no code"
-    return f"{head}{what} in {region.name}, {reason}: {where}"
+        return f"{what}, where the part has no memory,"
+    return f"{what} in {region.name}, which {'is read-only' if access == 'write' else 'holds no code'},"

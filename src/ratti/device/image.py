@@ -99,25 +99,24 @@ def read(elf: Path) -> Image:
     except ImportError:
         raise MissingDependencyError("pyelftools", "device", "reading firmware") from None
     with elf.open("rb") as stream:
-        file = ELFFile(stream)
+        file: Any = ELFFile(stream)
         sizes = {s.name: s["sh_size"] for s in file.iter_sections()}
-        text = file.get_section_by_name(".text")
+        start = file.get_section_by_name(".text")["sh_addr"]
         loads = (g for g in file.iter_segments() if g["p_type"] == "PT_LOAD" and g["p_filesz"])
         segments = tuple(Segment(g["p_paddr"], g["p_offset"], g["p_filesz"]) for g in loads)
-        table = [(s.name, s["st_value"], s["st_size"], s["st_info"]["type"])
-                 for s in file.get_section_by_name(".symtab").iter_symbols()]
+        entries = file.get_section_by_name(".symtab").iter_symbols()
+        table = [(s.name, s["st_value"], s["st_size"], s["st_info"]["type"]) for s in entries]
     symbols = tuple(
         Symbol(name, value & ~1 if kind == "STT_FUNC" else value, size, kind == "STT_FUNC")
         for name, value, size, kind in table
         if name and not name.startswith("$") and kind != "STT_FILE"
     )
-    start, end = text["sh_addr"], text["sh_addr"] + text["sh_size"]
-    marks = sorted({(v, _MARKS[n[:2]]) for n, v, _, _ in table
-                    if n[:2] in _MARKS and start <= v < end})
+    end = start + sizes[".text"]
+    marks = sorted({(v, _MARKS[n[:2]]) for n, v, _, _ in table if n[:2] in _MARKS and start <= v < end})
     return Image(
         path=str(elf),
         text_start=start,
-        text_bytes=sizes.get(".text", 0),
+        text_bytes=sizes[".text"],
         rodata_bytes=sizes.get(".rodata", 0),
         data_bytes=sizes.get(".data", 0),
         bss_bytes=sizes.get(".bss", 0),

@@ -31,7 +31,7 @@ def _armv6m(mnemonic: str, operands: str, size: int) -> bool:
 
 
 def _armv7em(mnemonic: str, operands: str, size: int, double: bool = False) -> bool:
-    if _ARMV8.fullmatch(mnemonic) or re.search(r"\bq\d", operands) and mnemonic.startswith("v"):
+    if _ARMV8.fullmatch(mnemonic) or (mnemonic.startswith("v") and re.search(r"\bq\d", operands)):
         return False
     if _VECTOR.match(mnemonic) and not _VECTOR_TYPED_MOVE.match(mnemonic):
         return False

@@ -90,8 +90,8 @@ def load_hook(path: str) -> ctypes.CDLL:
 class Machine:
     """A part with firmware in it, started up and resting in `ratti_idle`.
 
-    `job` is the worker's request (see worker.py). `watch` is a range of addresses: reads and writes there are looked at,
-    for misaligned ones that the emulator lets pass and for waiting for flash. Each costs 0.1 µs.
+    `job` is the worker's request (see worker.py). `watch` is a range of addresses: reads and writes there are looked
+    at, for misaligned ones that the emulator lets pass and for waiting for flash. Each costs 0.1 µs.
     """
 
     def __init__(self, job: dict[str, Any], contents: bytes, watch: tuple[int, int] | None = None) -> None:
@@ -155,7 +155,8 @@ class Machine:
         bottom, top = self.job["stack"]
         content = bytes(self.uc.mem_read(bottom, top - bottom))
         untouched = len(content) - len(content.lstrip(bytes([FILL])))
-        return max(top - bottom - untouched, top - min(self.lowest_sp, top))
+        written: int = top - bottom - untouched
+        return max(written, top - min(self.lowest_sp, top))
 
     def _engine(self) -> Any:
         if self.job["arch"] == "arm":

@@ -35,11 +35,11 @@ class StepFigures:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Figures of one program on one target. `steps` add up to `instructions` and `cycles`, which are those of the first
-    input. RAM in use is `ram_static_bytes` (data, arena) and `stack_bytes`. Flash code is everything that is no weight.
+    """Figures of one program on one target. `steps` add up to `instructions` and `cycles`, which are those of the
+    first input. RAM in use is `ram_static_bytes` (data, arena) and `stack_bytes`. Flash code is what is no weight.
 
-    `how` says for ram, flash, instructions, cycles, latency and energy where they come from, `reasons` why one is absent
-    or open above, `sources` which table or figure was used.
+    `how` says for ram, flash, instructions, cycles, latency and energy where they come from, `reasons` why one is
+    absent or open above, `sources` which table or figure was used.
     """
 
     target: str
@@ -128,8 +128,10 @@ def _scale(span: Span | None, factor: float) -> Span | None:
 def _origins(run: Run, target: Target, cycles: Span | None,
              energy: Span | None) -> tuple[dict[str, How], dict[str, str], dict[str, str]]:
     priced = How.ABSENT if cycles is None else How.PRICED
-    how = {"ram": How.EMULATED, "flash": How.EMULATED, "instructions": How.EMULATED, "cycles": priced, "latency": priced,
-           "energy": How.ABSENT if energy is None else How.ESTIMATED}
+    how = {
+        "ram": How.EMULATED, "flash": How.EMULATED, "instructions": How.EMULATED, "cycles": priced, "latency": priced,
+        "energy": How.ABSENT if energy is None else How.ESTIMATED,
+    }
     reasons: dict[str, str] = {}
     sources: dict[str, str] = {}
     if isinstance(run.cycles, Cycles):

@@ -1,7 +1,7 @@
-"""Compile and link with the `ziglang` wheel: firmware for a target, or the same C for this computer.
+"""Compile and link firmware with the `ziglang` wheel. (`host.py` compiles the same C for this computer.)
 
     build(program, target)        firmware at the part's real memory sizes, cached by content
-    build_host(sources, ...)      the same sources as a shared library or an executable, with sanitizers
+    native(name)                  the block hook, for this computer
 
 Flags and traps: FACTS.md, section 3.
 """
@@ -31,8 +31,11 @@ from .program import Program
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 OPTIMIZE = {"speed": "-O2", "size": "-Os"}
 
-_COMMON = ("-std=c11", "-ffreestanding", "-fomit-frame-pointer", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables",
-           "-fno-stack-protector", "-fno-sanitize=undefined", "-ffunction-sections", "-fdata-sections", "-g")
+_COMMON = (
+    "-std=c11", "-ffreestanding", "-fomit-frame-pointer", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables",
+    "-fno-stack-protector", "-fno-sanitize=undefined", "-ffunction-sections", "-fdata-sections",
+    "-g",  # else zig strips the symbols at -Os; the linker script drops the rest
+)
 _RUNTIME = Path(__file__).parent / "runtime"
 _OVERFLOW = re.compile(r"section '(\S+)' will not fit in region '(\S+)': overflowed by (\d+) bytes")
 
@@ -65,7 +68,7 @@ def build(program: Program, target: Target, optimize: str = "speed", flags: tupl
     runtime = _runtime_files(core.arch)
     script = linker.script(target)
     name = cache.key({
-        "zig": _zig_version(),
+        "zig": zig_version(),
         "sources": dict(program.sources),
         "program": [program.entry, program.arena_bytes],
         "runtime": [[p.name, p.read_text(encoding="utf-8")] for p in sorted(_RUNTIME.iterdir())],
@@ -85,10 +88,10 @@ def build(program: Program, target: Target, optimize: str = "speed", flags: tupl
         if result.returncode:
             if _OVERFLOW.search(result.stderr):
                 raise _does_not_fit(program, target, optimize, flags, result.stderr)
-            raise ToolchainError(f"{target.id}: the compiler refused the program:\n{_short(result.stderr)}")
+            raise ToolchainError(f"{target.id}: the compiler refused the program:\n{short(result.stderr)}")
         read_image(work / "firmware.elf").save(work / "image.json")
 
-    place = cache.publish("firmware", name, make)
+    place = cache.publish("firmware", name, make, "image.json")
     image = Image.restore(place / "image.json", place / "firmware.elf")
     if image.flash_bytes > target.flash_bytes:  # views of one chip that fit one by one
         raise DoesNotFitError(f"{target.id}: the program does not fit: flash needs {image.flash_bytes:,} of "
@@ -98,7 +101,7 @@ def build(program: Program, target: Target, optimize: str = "speed", flags: tupl
 
 def zig(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """Run zig in `folder`, with its own caches below ratti's."""
-    _zig_version()
+    zig_version()
     environment = dict(os.environ, ZIG_GLOBAL_CACHE_DIR=str(cache.folder() / "zig"),
                        ZIG_LOCAL_CACHE_DIR=str(cache.folder() / "zig"))
     command = [sys.executable, "-m", "ziglang", *arguments]
@@ -107,8 +110,10 @@ def zig(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 def native(name: str) -> Path:
     """`<name>.c` of this package, compiled for this computer as a shared library."""
-    source = Path(__file__).parent / f"{name}.c"
-    key = cache.key({"zig": _zig_version(), "source": source.read_text(encoding="utf-8"), "machine": platform.platform()})
+    folder = Path(__file__).parent
+    source = folder / f"{name}.c"
+    texts = [p.read_text(encoding="utf-8") for p in (source, *sorted(folder.glob("*.h")))]
+    key = cache.key({"zig": zig_version(), "sources": texts, "computer": platform.platform()})
 
     def make(work: Path) -> None:
         # On Linux the C library is found when the hook is loaded; linking it would have zig build it first (6 s).
@@ -116,9 +121,9 @@ def native(name: str) -> Path:
         options = ["-shared", "-fPIC", "-O2", "-std=gnu11", "-g0", *libraries]
         result = zig(["cc", *options, str(source), "-o", "library"], work)
         if result.returncode:
-            raise ToolchainError(f"{name}.c does not compile on this computer:\n{_short(result.stderr)}")
+            raise ToolchainError(f"{name}.c does not compile on this computer:\n{short(result.stderr)}")
 
-    return cache.publish("native", f"{name}-{key}", make) / "library"
+    return cache.publish("native", f"{name}-{key}", make, "library") / "library"
 
 
 def write_sources(folder: Path, sources: Mapping[str, str]) -> None:
@@ -127,7 +132,8 @@ def write_sources(folder: Path, sources: Mapping[str, str]) -> None:
 
 
 @memoize
-def _zig_version() -> str:
+def zig_version() -> str:
+    """The version of the installed compiler; MissingDependencyError where there is none."""
     if importlib.util.find_spec("ziglang") is None:
         raise MissingDependencyError("ziglang", "device", "compiling firmware")
     return metadata.version("ziglang")
@@ -137,7 +143,7 @@ def _runtime_files(arch: str) -> list[Path]:
     return [*(_RUNTIME / n for n in ("main.c", "memory.c", "integers.c")), *sorted(_RUNTIME.glob(f"*_{arch}.[cS]"))]
 
 
-def _short(text: str, lines: int = 20) -> str:
+def short(text: str, lines: int = 20) -> str:
     """The first lines of a compiler's output."""
     all_lines = text.strip().splitlines()
     rest = f"\n... and {len(all_lines) - lines} lines more" if len(all_lines) > lines else ""

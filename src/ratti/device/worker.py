@@ -3,14 +3,15 @@
 A frame is two little-endian uint32 (bytes of text, bytes of data), UTF-8 JSON, then raw data. The parent sends a
 request, the worker answers with one frame, until standard input ends. Requests (field "do"):
 
-    run     runs firmware. Text: arch, model, core, hook (path of the native hook), memory [{origin, bytes, kind}],
-            segments [[address, bytes]], code_start, code_bytes, stack [bottom, top], reset, idle, entry, entry_end,
-            arena (addresses), inputs and outputs [[offset, bytes]], n_segments, n_inferences, seconds (per inference),
-            watch (null, "flash", or "all" to find misaligned accesses too), flash (null, or [start, bytes, wait_states, read_bytes, prefetch, line_bytes, code_lines, data_lines]).
+    run     runs firmware. Text: arch, model, core; hook (path of the native hook); memory [{origin, bytes, kind}],
+            segments [[address, bytes]], code_start, code_bytes, stack [bottom, top]; reset, idle, entry, entry_end,
+            arena (addresses); inputs and outputs [[offset, bytes]], n_segments, n_inferences, seconds (per inference);
+            flash (null, or [start, bytes, wait_states, read_bytes, prefetch, line_bytes, code_lines, data_lines]),
+            watch (null, "flash", or "all" to find misaligned accesses too).
             Data: the segments, then all inputs of the first inference, of the second, ...
             Answer: instructions (a list by segment for each inference), stack_bytes; and of the first inference: blocks
-            [[address, bytes, instructions, [[segment, times, falls], ...]], ...], cycles ({low, high, source} by segment
-            or {reason}), stalls (cycles of waiting for flash by segment, or null).
+            [[address, bytes, instructions, [[segment, times, falls], ...]], ...], cycles ({low, high, source} by
+            segment or {reason}), stalls (cycles of waiting for flash by segment, or null).
             Data: all outputs of the first inference, of the second, ...
     check   looks for instructions that the target does not have. Text: isa, ranges [[address, bytes]]. Data: the code.
             Answer: foreign [[address, instruction], ...].

@@ -63,7 +63,10 @@ def emit(plan: Plan, name: str | None = None) -> CSources:
 
 
 def _ports(plan: Plan, names: Sequence[str]) -> tuple[Port, ...]:
-    return tuple(Port(n, plan.graph.type(n), plan.offsets[n]) for n in names)
+    ports: list[Port] = []
+    for n in names:  # a graph may name one value twice
+        ports.append(Port(unique(n, {p.name for p in ports}), plan.graph.type(n), plan.offsets[n]))
+    return tuple(ports)
 
 
 def _include(header: str, seen: list[str]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..errors import UnsupportedError
+from ..fixed_point import INT32_MAX, INT32_MIN
 from ..ops._accumulate import channel_multipliers
 from ..ops.base import Activation, Operand
 from ..types import Array, TensorType
@@ -34,8 +36,10 @@ def channel_table(operands: Sequence[Operand], output: TensorType, weights: Arra
     multiplier, shift = channel_multipliers(operands[0].type, operands[1].type, output)
     right = np.broadcast_to(-shift, bias.shape)
     low, high = accumulator_bounds(weights, bias)
+    if low.min() <= INT32_MIN or high.max() >= INT32_MAX:
+        raise UnsupportedError(f"accumulators of a layer with {len(bias)} outputs leave int32: its biases are too large")
     general = bool(max(-low.min(), high.max()) >= FAST_LIMIT or right.min() < 1)
-    records = np.stack([_wrap32(bias), np.broadcast_to(multiplier, bias.shape), right], axis=1)
+    records = np.stack([bias, np.broadcast_to(multiplier, bias.shape), right], axis=1)
     return Table("channels", "ratti_channel", records), general
 
 
@@ -44,6 +48,3 @@ def output_struct(output: TensorType, activation: Activation, general: bool) -> 
     low, high = activation.code_range(output)
     return "ratti_output", {"zero": output.zero_point, "low": low, "high": high, "general": int(general)}
 
-
-def _wrap32(x: Array) -> Array:
-    return x.astype(np.int32).astype(np.int64)

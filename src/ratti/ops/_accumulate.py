@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..fixed_point import quantize_multipliers, requantize
 from ..types import Array, DType, TensorType
-from .base import Activation, Op, Operand, constraint
-
-Linear = Callable[[Array, Array], Array]  # (input, weight), both float64 -> accumulators, channels last
+from .base import Activation, Constraint, Op, Operand, constraint
 
 
 def channel_multipliers(input: TensorType, weight: TensorType, output: TensorType) -> tuple[Array, Array]:
@@ -21,27 +20,6 @@ def channel_multipliers(input: TensorType, weight: TensorType, output: TensorTyp
     """
     assert weight.quant is not None
     return quantize_multipliers(input.scale * np.asarray(weight.quant.scale, np.float64) / output.scale)
-
-
-def evaluate_linear(
-    linear: Linear,
-    activation: Activation,
-    inputs: Sequence[Array],
-    types: Sequence[TensorType],
-    output: TensorType,
-) -> Array:
-    """A linear op on (input, weight[, bias]) with its fused activation.
-
-    `linear` sees the input less its zero point. Sums of products of int8 codes are exact in float64.
-    """
-    x, w = inputs[0], inputs[1].astype(np.float64)
-    bias = inputs[2] if len(inputs) > 2 else 0
-    if output.dtype is DType.FLOAT32:
-        return activation.apply(linear(x.astype(np.float64), w) + bias).astype(np.float32)
-    acc = linear(x.astype(np.float64) - types[0].zero_point, w).astype(np.int64) + bias
-    multiplier, shift = channel_multipliers(types[0], types[1], output)
-    codes = requantize(acc, multiplier, shift) + output.zero_point
-    return np.clip(codes, *activation.code_range(output)).astype(output.dtype.numpy)
 
 
 @constraint
@@ -74,17 +52,46 @@ def types_match(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorTyp
 
 
 @constraint
-def scales_per_output(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+def scales_per_output(op: LinearOp, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
     """weights must have one scale, or one for each output channel"""
     quant = operands[1].type.quant
-    return quant is None or quant.axis is None or len(quant.scale) == outputs[0].shape[-1] and _along_outputs(op, quant)
+    return quant is None or quant.axis in (None, op.output_axis)
 
 
-def _along_outputs(op: Op, quant: Quant) -> bool:
-    return quant.axis == op.output_axis  # type: ignore[attr-defined]
+class LinearOp(Op):
+    """An op that multiplies its input with constant weights, adds an optional bias, and may hold an activation."""
 
+    activation: Activation
+    output_axis: ClassVar[int] = 0  # of the weights
 
-LINEAR_CONSTRAINTS = (types_match, weights_constant, bias_per_output, weights_symmetric, scales_per_output)
+    operand_names: ClassVar[tuple[str, ...]] = ("input", "weight", "bias")
+    optional_operands: ClassVar[int] = 1
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        types_match, weights_constant, bias_per_output, weights_symmetric, scales_per_output
+    )
+
+    @abstractmethod
+    def accumulate(self, x: Array, w: Array) -> Array:
+        """Sums of products of the input (less its zero point) and the weights, both float: (…, channels)."""
+
+    def evaluate(
+        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
+    ) -> tuple[Array, ...]:
+        (x, w), out = inputs[:2], outputs[0]
+        bias = inputs[2] if len(inputs) > 2 else 0
+        if out.dtype is DType.FLOAT32:
+            sums = self.accumulate(x.astype(np.float64), w.astype(np.float64)) + bias
+            return (self.activation.apply(sums).reshape(out.shape).astype(np.float32),)
+        dtype = self._exact_float(w)
+        centered = (x.astype(np.int16) - types[0].zero_point).astype(dtype)
+        acc = self.accumulate(centered, w.astype(dtype)).astype(np.int64) + bias
+        codes = requantize(acc, *channel_multipliers(types[0], types[1], out)) + out.zero_point
+        return (np.clip(codes, *self.activation.code_range(out)).reshape(out.shape).astype(out.dtype.numpy),)
+
+    def _exact_float(self, w: Array) -> type[np.float32] | type[np.float64]:
+        """A float type in which the sums of products of int8 codes are exact: float32 holds integers to 2**24."""
+        others = tuple(a for a in range(w.ndim) if a != self.output_axis)
+        return np.float32 if 255 * np.abs(w.astype(np.int64)).sum(axis=others).max() < 1 << 24 else np.float64
 
 
 def activation_of(options: Mapping[str, Any]) -> Activation:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..types import Array, Shape, TensorType
-from ._accumulate import LINEAR_CONSTRAINTS, activation_of, evaluate_linear
+from ._accumulate import LinearOp, activation_of
 from ._window import Padding, Pair, check_rank4, out_size, pad_hw, padding_code, patches, resolve_padding, same_padding
-from .base import Activation, Case, Op, Operand, constraint, int8, random_filter
+from .base import Activation, Case, Operand, constraint, int8, random_filter
 
 
 @constraint
@@ -23,7 +23,7 @@ def padding_expressible(op: Conv2D, operands: Sequence[Operand], outputs: Sequen
 
 
 @dataclass(frozen=True)
-class Conv2D(Op):
+class Conv2D(LinearOp):
     """(N, H, W, C) * (O, KH, KW, C / groups) + (O,) -> (N, OH, OW, O)."""
 
     stride: Pair = (1, 1)
@@ -33,9 +33,7 @@ class Conv2D(Op):
     activation: Activation = Activation.NONE
 
     name: ClassVar[str] = "conv2d"
-    operand_names: ClassVar[tuple[str, ...]] = ("input", "weight", "bias")
-    optional_operands: ClassVar[int] = 1
-    constraints = (*LINEAR_CONSTRAINTS, padding_expressible)
+    constraints = (*LinearOp.constraints, padding_expressible)
     tflite_code: ClassVar[int] = 3
     tflite_options: ClassVar[str | None] = "Conv2DOptions"
 
@@ -47,12 +45,7 @@ class Conv2D(Op):
             raise ValueError(f"{self.groups} groups of {i} channels, {o} outputs on an input of {c} channels")
         return ((n, *out_size((h, w), (kh, kw), self.stride, self.padding, self.dilation), o),)
 
-    def evaluate(
-        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
-    ) -> tuple[Array, ...]:
-        return (evaluate_linear(self._linear, self.activation, inputs, types, outputs[0]),)
-
-    def _linear(self, x: Array, w: Array) -> Array:
+    def accumulate(self, x: Array, w: Array) -> Array:
         o, kh, kw, i = w.shape
         win = patches(pad_hw(x, self.padding, 0), (kh, kw), self.stride, self.dilation)
         n, oh, ow = win.shape[:3]

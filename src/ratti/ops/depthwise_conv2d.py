@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..types import Array, Shape, TensorType
-from ._accumulate import LINEAR_CONSTRAINTS, activation_of, evaluate_linear
+from ._accumulate import LinearOp, activation_of
 from ._window import Padding, Pair, check_rank4, out_size, pad_hw, padding_code, patches, resolve_padding, same_padding
-from .base import Activation, Case, Op, Operand, int8, random_filter
+from .base import Activation, Case, Operand, int8, random_filter
 from .conv2d import padding_expressible
 
 
 @dataclass(frozen=True)
-class DepthwiseConv2D(Op):
+class DepthwiseConv2D(LinearOp):
     """(N, H, W, C) * (1, KH, KW, C * multiplier) + (C * multiplier,) -> (N, OH, OW, C * multiplier)."""
 
     stride: Pair = (1, 1)
@@ -26,9 +26,8 @@ class DepthwiseConv2D(Op):
     activation: Activation = Activation.NONE
 
     name: ClassVar[str] = "depthwise_conv2d"
-    operand_names: ClassVar[tuple[str, ...]] = ("input", "weight", "bias")
-    optional_operands: ClassVar[int] = 1
-    constraints = (*LINEAR_CONSTRAINTS, padding_expressible)
+    output_axis: ClassVar[int] = 3
+    constraints = (*LinearOp.constraints, padding_expressible)
     tflite_code: ClassVar[int] = 4
     tflite_options: ClassVar[str | None] = "DepthwiseConv2DOptions"
 
@@ -40,18 +39,15 @@ class DepthwiseConv2D(Op):
             raise ValueError(f"weights {shapes[1]} on {c} channels with multiplier {self.multiplier}")
         return ((n, *out_size((h, w), (kh, kw), self.stride, self.padding, self.dilation), o),)
 
-    def evaluate(
-        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
-    ) -> tuple[Array, ...]:
-        return (evaluate_linear(self._linear, self.activation, inputs, types, outputs[0]),)
-
-    def _linear(self, x: Array, w: Array) -> Array:
+    def accumulate(self, x: Array, w: Array) -> Array:
         kh, kw = w.shape[1:3]
-        win = patches(pad_hw(x, self.padding, 0), (kh, kw), self.stride, self.dilation)
-        n, oh, ow = win.shape[:3]
-        filters = w[0].reshape(kh, kw, -1, self.multiplier)
-        acc: Array = np.einsum("nhwklc,klcm->nhwcm", win, filters, optimize=True)
-        return acc.reshape(n, oh, ow, -1)
+        padded = np.repeat(pad_hw(x, self.padding, 0), self.multiplier, axis=3)
+        windows = patches(padded, (kh, kw), self.stride, self.dilation)
+        acc = np.zeros((*windows.shape[:3], w.shape[3]), w.dtype)
+        for ky in range(kh):
+            for kx in range(kw):
+                acc += windows[:, :, :, ky, kx] * w[0, ky, kx]
+        return acc
 
     def macs(self, types: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
         _, kh, kw, _ = types[1].shape

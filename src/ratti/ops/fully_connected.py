@@ -9,21 +9,18 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..types import Array, DType, Quant, Shape, TensorType
-from ._accumulate import LINEAR_CONSTRAINTS, activation_of, evaluate_linear
-from .base import Activation, Case, Op, Operand, int8, random_bias, random_filter
+from ._accumulate import LinearOp, activation_of
+from .base import Activation, Case, Operand, int8, random_bias, random_filter
 
 
 @dataclass(frozen=True)
-class FullyConnected(Op):
+class FullyConnected(LinearOp):
     """(..., I) * (O, I) + (O,) -> (N, O); the input is flattened to rows of I unless `keep_dims`."""
 
     activation: Activation = Activation.NONE
     keep_dims: bool = False
 
     name: ClassVar[str] = "fully_connected"
-    operand_names: ClassVar[tuple[str, ...]] = ("input", "weight", "bias")
-    optional_operands: ClassVar[int] = 1
-    constraints = LINEAR_CONSTRAINTS
     tflite_code: ClassVar[int] = 9
     tflite_options: ClassVar[str | None] = "FullyConnectedOptions"
 
@@ -40,12 +37,9 @@ class FullyConnected(Op):
             raise ValueError(f"weights {shapes[1]} on an input {shapes[0]}")
         return ((elements // i, o),)
 
-    def evaluate(
-        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
-    ) -> tuple[Array, ...]:
-        rows = (inputs[0].reshape(-1, inputs[1].shape[1]), *inputs[1:])
-        y = evaluate_linear(lambda x, w: x @ w.T, self.activation, rows, types, outputs[0])
-        return (y.reshape(outputs[0].shape),)
+    def accumulate(self, x: Array, w: Array) -> Array:
+        sums: Array = x.reshape(-1, w.shape[1]) @ w.T
+        return sums
 
     def macs(self, types: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
         return outputs[0].elements * types[1].shape[1]

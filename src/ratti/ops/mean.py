@@ -32,6 +32,11 @@ class Mean(Op):
             return (tuple(1 if d in self.axes else n for d, n in enumerate(shape)),)
         return (tuple(n for d, n in enumerate(shape) if d not in self.axes),)
 
+    def batched(self, samples: int, shape: Shape) -> Self:
+        if 0 in self.axes:
+            raise ValueError(f"mean over the first dimension of {shape}")
+        return self
+
     def count(self, shape: Shape) -> int:
         """How many elements each mean takes in."""
         return int(np.prod([shape[a] for a in self.axes]))
@@ -66,7 +71,9 @@ class Mean(Op):
         if data is None:
             raise ValueError("axes that are computed at run time (they must be constant)")
         rank = len(operands[0].type.shape)
-        axes = tuple(sorted({int(a) % rank for a in data.ravel() if -rank <= a < rank}))
+        if not all(-rank <= a < rank for a in data.ravel()):
+            raise ValueError(f"axes {data.ravel().tolist()} of an input {operands[0].type.shape}")
+        axes = tuple(sorted({int(a) % rank for a in data.ravel()}))
         return cls(axes, bool(options["keep_dims"])), (0,)
 
     def to_tflite(

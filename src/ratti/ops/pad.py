@@ -40,6 +40,11 @@ class Pad(Op):
         fill = 0 if outputs[0].dtype is DType.FLOAT32 else types[0].zero_point
         return (np.pad(inputs[0], self.padding, constant_values=fill),)
 
+    def batched(self, samples: int, shape: Shape) -> Self:
+        if self.padding[0] != (0, 0):
+            raise ValueError(f"padding of the first dimension of {shape}")
+        return self
+
     @classmethod
     def from_tflite(
         cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]

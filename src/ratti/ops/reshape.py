@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -32,6 +32,9 @@ class Reshape(Op):
         self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
     ) -> tuple[Array, ...]:
         return (inputs[0].reshape(self.shape),)
+
+    def batched(self, samples: int, shape: Shape) -> Self:
+        return replace(self, shape=(self.shape[0] * samples, *self.shape[1:]))
 
     @classmethod
     def from_tflite(

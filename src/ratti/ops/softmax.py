@@ -25,6 +25,14 @@ def probability_scale(op: Softmax, operands: Sequence[Operand], outputs: Sequenc
     return out.dtype is DType.FLOAT32 or out.quant == Quant.per_tensor(1 / 256, -128)
 
 
+@constraint
+def scale_in_range(op: Softmax, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """beta times the scale of an int8 input of softmax must lie between 2**-26 and 2**26"""
+    if outputs[0].dtype is DType.FLOAT32:
+        return math.isfinite(op.beta)
+    return 2.0**-26 < op.beta * operands[0].type.scale < 2.0**26
+
+
 @dataclass(frozen=True)
 class Softmax(Op):
     """exp(beta * x) normalized over the last dimension; (…, C) -> (…, C), scale 1/256 and zero point -128."""
@@ -32,7 +40,7 @@ class Softmax(Op):
     beta: float = 1.0
 
     name: ClassVar[str] = "softmax"
-    constraints = (probability_scale,)
+    constraints = (probability_scale, scale_in_range)
     tflite_code: ClassVar[int] = 25
     tflite_options: ClassVar[str | None] = "SoftmaxOptions"
 

@@ -10,7 +10,7 @@ ALIGNMENT = 4  # bytes; kernels read scratch as words
 
 @dataclass(frozen=True)
 class Block:
-    """`bytes` that are needed from step `first` to step `last`, both included."""
+    """`bytes` that are needed from step `first` to step `last`, both included; outputs last beyond the last step."""
 
     name: str
     bytes: int

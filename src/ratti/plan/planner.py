@@ -9,6 +9,7 @@ from ..errors import UnsupportedError
 from ..graph.ir import Graph, Node
 from ..kernels import Call, Kernel, Work, candidates
 from ..ops.reshape import Reshape
+from ..types import TensorType
 from .arena import Block, live_bytes, place
 
 
@@ -23,7 +24,12 @@ class Step:
     inputs: tuple[str, ...]  # activations, in the kernel's order
     output: str
     scratch_offset: int
-    live_bytes: int  # activations and scratch that exist while the step runs
+    live: tuple[tuple[str, int], ...]  # names and bytes of the activations that exist while the step runs
+
+    @property
+    def live_bytes(self) -> int:
+        """Activations and scratch that exist while the step runs."""
+        return sum(size for _, size in self.live) + (self.call.scratch_bytes or 0)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ def make_plan(
     """
     if not graph.is_quantized:
         raise UnsupportedError(f"model '{graph.name}' is a float model; only int8 models become firmware")
-    _check_one_sample(graph)
+    _refuse_unplannable(graph)
     nodes = [n for n in graph.nodes if not isinstance(n.op, Reshape)]
     if not nodes:
         raise UnsupportedError(f"model '{graph.name}' computes nothing")
@@ -78,11 +84,22 @@ def make_plan(
     return plan
 
 
-def _check_one_sample(graph: Graph) -> None:
+def _refuse_unplannable(graph: Graph) -> None:
     for name in graph.inputs:
         shape = graph.type(name).shape
         if len(shape) > 1 and shape[0] != 1:
             raise UnsupportedError(f"input '{name}' is a batch of {shape[0]}; firmware takes one sample at a time")
+    for name in graph.outputs:
+        if graph.values[name].is_constant:
+            raise UnsupportedError(f"output '{name}' is a constant; leave it out of the model")
+    for node in graph.nodes:
+        for type in (*graph.input_types(node), *graph.output_types(node)):
+            if len(type.shape) == 4 and type.shape[0] != 1 and type not in _constant_types(graph, node):
+                raise UnsupportedError(f"{node.op.name} '{node.name}' works on a batch of {type.shape[0]} inside the model")
+
+
+def _constant_types(graph: Graph, node: Node) -> list[TensorType]:
+    return [graph.type(n) for n in node.inputs if graph.values[n].is_constant]
 
 
 def _kernels(graph: Graph, node: Node, features: frozenset[str]) -> list[Kernel]:
@@ -114,10 +131,10 @@ def _plan(graph: Graph, nodes: Sequence[Node], kernels: Sequence[Kernel], featur
     everything = [*blocks, *(s for s in scratch if s.bytes)]
     placed, arena_bytes = place(everything)
     offsets = {value: placed[home] for value, home in homes.items()}
-    live = live_bytes(everything, len(nodes))
+    live = [tuple((b.name, b.bytes) for b in blocks if b.first <= k <= b.last) for k in range(len(nodes))]
     steps = tuple(
-        Step(n, kernel, w, c, graph.activations(n.inputs), n.outputs[0], placed.get(s.name, 0), bytes_)
-        for n, kernel, w, c, s, bytes_ in zip(nodes, kernels, works, calls, scratch, live, strict=True)
+        Step(n, kernel, w, c, graph.activations(n.inputs), n.outputs[0], placed.get(s.name, 0), alive)
+        for n, kernel, w, c, s, alive in zip(nodes, kernels, works, calls, scratch, live, strict=True)
     )
     activation_bytes = max(placed[b.name] + b.bytes for b in blocks)
     return Plan(graph, steps, offsets, arena_bytes, activation_bytes, max(live_bytes(separate, len(nodes))))
@@ -131,7 +148,7 @@ def _storage(
     A reshaped value stays in its block. A result takes over the block of an operand that dies in the step, where the
     kernel allows it. Inputs exist before the first step, outputs after the last.
     """
-    end = len(nodes) - 1
+    end = len(nodes)  # an output outlives the last step, which may read it too
     views = {n.outputs[0]: n.inputs[0] for n in graph.nodes if isinstance(n.op, Reshape)}
 
     def root(name: str) -> str:

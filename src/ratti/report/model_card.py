@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import targets
+from .tables import figure
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -83,4 +84,4 @@ def _milliseconds(span: tuple[float, float | None] | None) -> str:
     if span is None:
         return "no source"
     low, high = span
-    return f"{low:.3g} or more" if high is None else f"{low:.3g} … {high:.3g}"
+    return f"{figure(low)} or more" if high is None else f"{figure(low)} … {figure(high)}"

@@ -41,7 +41,10 @@ def check(result: CheckResult) -> str:
     if _unverified(result):
         parts.append(Text(_unverified(result), style="dim"))
     parts.append(Text())
-    parts += [Text(f"→ {line}") for line in result.advice]
+    advice = Table.grid(padding=(0, 1))
+    for line in result.advice:
+        advice.add_row("→", line)
+    parts.append(advice)
     return render(*parts)
 
 
@@ -91,13 +94,13 @@ def _figures(result: CheckResult) -> Table:
         low, high = result.cycles_range
         table.add_row(
             "cycles", "", f"{_span(low / 1e6, high and high / 1e6)} M",
-            f"{_how(result, 'cycles')}: no wait states … flash as the part is configured",
+            f"{_how(result, 'cycles')}: no wait states … the part's own" if high else _how(result, "cycles"),
         )
     if result.latency_range_ms:
         low_ms, high_ms = result.latency_range_ms
         table.add_row("time", "", f"{_span(low_ms, high_ms)} ms", _how(result, "latency"))
     if result.energy_uj is not None:
-        table.add_row("energy", "", f"{result.energy_uj:,.3g} µJ", _how(result, "energy"))
+        table.add_row("energy", "", f"{figure(result.energy_uj)} µJ", _how(result, "energy"))
     return table
 
 
@@ -152,10 +155,16 @@ def _share(value: int, limit: int) -> str:
     return f"{value:,} of {limit:,} B ({percent})"
 
 
+def figure(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:,.{digits}f}"
+
+
 def _span(low: float, high: float | None) -> str:
     if high is None:
-        return f"{low:,.3g} or more"
-    return f"{low:,.3g}" if low == high else f"{low:,.3g} … {high:,.3g}"
+        return f"{figure(low)} or more"
+    return figure(low) if figure(low) == figure(high) else f"{figure(low)} … {figure(high)}"
 
 
 def _how(result: CheckResult, figure: str) -> str:

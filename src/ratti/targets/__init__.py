@@ -64,8 +64,8 @@ class Region:
 
 @dataclass(frozen=True)
 class FlashCache:
-    """The accelerator between a core and its flash: two small caches of lines (fully associative, least recently used out
-    first) and a prefetcher of code. 0 lines of a kind means that those reads are not cached.
+    """The accelerator between a core and its flash: two small caches of lines (fully associative, least recently used
+    out first) and a prefetcher of code. 0 lines of a kind means that those reads are not cached.
     """
 
     read_bytes: int  # what one flash access delivers

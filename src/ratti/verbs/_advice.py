@@ -26,9 +26,7 @@ def advise(result: CheckResult, measured: Measured) -> Iterator[str]:
 def _peak(measured: Measured) -> str:
     plan = measured.deployment.plan
     step = plan.peak
-    parts = [f"{n} {plan.graph.type(n).bytes:,} B" for n in step.inputs]
-    shared = plan.offsets[step.output] in [plan.offsets[n] for n in step.inputs]
-    parts.append(f"{step.output} " + ("in place" if shared else f"{step.work.output.bytes:,} B"))
+    parts = [f"{name} {size:,} B" for name, size in step.live]
     if step.call.scratch_bytes:
         parts.append(f"scratch {step.call.scratch_bytes:,} B")
     return f"RAM peaks in {step.node.name} at {step.live_bytes:,} B: {' + '.join(parts)}"

@@ -13,9 +13,9 @@ from capstone import arm
 from . import Price
 
 SOURCE = (
-    "Arm DDI0484C (Cortex-M0+ TRM), table 3-1: the rows for data processing, multiply and single loads were read; those for "
-    "load and store multiple, branches and BL in a transcription of it (breatharian.eu, rasppicoasm); POP with PC is "
-    "taken as 3 + N, unverified"
+    "Arm DDI0484C (Cortex-M0+ TRM), table 3-1: the rows for data processing, multiply, single loads were read there, "
+    "those for load and store multiple, branches and BL in a transcription (breatharian.eu, rasppicoasm); "
+    "POP with PC is taken as 3 + N, unverified"
 )
 
 _MULTIPLE = {"ldm", "stm", "push", "pop"}
@@ -35,9 +35,7 @@ def price(instructions: Sequence[Any]) -> Price:
         elif name in _MULTIPLE:
             count = len(registers) - (name in ("ldm", "stm"))
             cycles += (3 if arm.ARM_REG_PC in registers else 1) + count
-        elif name.startswith(("ldr", "str")):
-            cycles += 2
-        elif registers[:1] == [arm.ARM_REG_PC]:  # MOV and ADD to PC
+        elif name.startswith(("ldr", "str")) or registers[:1] == [arm.ARM_REG_PC]:  # or MOV and ADD to PC
             cycles += 2
         else:
             cycles += 1

@@ -3,8 +3,8 @@
 Where the manual gives a range the low price takes its minimum and the high one its maximum: P, the refill of the
 pipeline after a taken branch, is 1 to 3; a division takes 2 to 12.
 
-Not modeled: unaligned accesses (1 or 2 more each), skipped instructions of IT blocks (priced as if they ran), loads whose
-address the instruction before computes, contention on the bus.
+Not modeled: unaligned accesses (1 or 2 more each), skipped instructions of IT blocks (priced as if they ran), loads
+whose address the instruction before computes, contention on the bus.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """QingKe V2 (CH32V003): measured by others; the maker publishes no table.
 
-Low: code in RAM. One cycle an instruction, two a load or store, two more for a taken branch or jump. High: code in flash
-at 48 MHz, which gives 32 bits every two cycles: what that adds to straight code the emulator counts (flashcache.h); a
-jump waits up to one cycle more for the access under way.
+Low: code in RAM. One cycle an instruction, two a load or store, two more for a taken branch or jump. High: code in
+flash at 48 MHz, which gives 32 bits every two cycles: what that adds to straight code the emulator counts
+(flashcache.h); a jump waits up to one cycle more for the access under way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from . import Price
 
-SOURCE = "measured: github.com/cpldcpu/DRAM_exploration, instruction_timing/README.md (loop timings from SRAM and flash)"
+SOURCE = "measured: github.com/cpldcpu/DRAM_exploration, instruction_timing/README.md (loops from SRAM and flash)"
 
 _MEMORY = {"lb", "lbu", "lh", "lhu", "lw", "lwsp", "sb", "sh", "sw", "swsp"}
 _JUMPS = {"j", "jal", "jr", "jalr", "ret"}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from ..ir import Graph
 
-# Order: padding is folded first, since a PAD between two ops hides them from each other.
-PIPELINE = ("fold_padding",)
+# Order: constants first, since a computed constant may be what makes a later pattern fit; then padding, since a PAD
+# between two ops hides them from each other.
+PIPELINE = ("fold_constants", "fold_padding")
 
 
 def run_pipeline(graph: Graph) -> Graph:

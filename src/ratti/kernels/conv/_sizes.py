@@ -54,10 +54,9 @@ def constants(work: Work) -> tuple[Table, Struct]:
         fields |= {"dilation_h": op.dilation[0], "dilation_w": op.dilation[1]}
         fields |= {"pad_top": op.padding[0], "pad_left": op.padding[2]}
     else:
-        out_c, in_c = w.shape[0], w.shape[3]
-        # One row per row range: a fully connected layer is never split.
-        columns = pixels(work)
-        fields = {"in_h": 1, "in_w": columns, "in_c": in_c, "out_h": 1, "out_w": columns, "out_c": out_c}
+        out_c, in_c, rows = w.shape[0], w.shape[3], work.rows
+        columns = pixels(work) // rows
+        fields = {"in_h": rows, "in_w": columns, "in_c": in_c, "out_h": rows, "out_w": columns, "out_c": out_c}
         fields |= {"kernel_h": 1, "kernel_w": 1, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1}
         fields |= {"pad_top": 0, "pad_left": 0}
     fields["in_zero"] = work.types[0].zero_point

@@ -14,6 +14,9 @@ class ElementwiseAdd(Kernel):
     header: ClassVar[str] = "elementwise/add.h"
     ops = (Add,)
 
+    def supports(self, work: Work) -> bool:
+        return all(o.data is None for o in work.operands)
+
     def instructions(self, work: Work) -> float:
         return work.output.elements * 25
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,9 +13,26 @@ from ..fixed_point import INT32_MAX, INT32_MIN
 from ..ops._accumulate import channel_multipliers
 from ..ops.base import Activation, Operand
 from ..types import Array, TensorType
+from ._rounding import single
 from .base import Struct, Table
 
 FAST_LIMIT = 1 << 30  # accumulators below it take the short way to an output code
+
+
+class Rounding(enum.Enum):
+    """How accumulators become codes; the values are those of core.h."""
+
+    SINGLE = 0
+    DOUBLE = 1
+    GENERAL = 2
+
+
+class Channels(NamedTuple):
+    """What linear kernels need for their outputs."""
+
+    table: Table
+    output: Struct
+    bias: Array  # as in the table: (O,) int64
 
 
 def folded_bias(operands: Sequence[Operand], weights: Array) -> Array:
@@ -30,21 +49,29 @@ def accumulator_bounds(weights: Array, bias: Array) -> tuple[Array, Array]:
     return bias + 127 * negative - 128 * positive, bias + 127 * positive - 128 * negative
 
 
-def channel_table(operands: Sequence[Operand], output: TensorType, weights: Array) -> tuple[Table, bool]:
-    """The `ratti_channel` records for weights (O, depth), and whether they need the general rescaling."""
+def channel_table(operands: Sequence[Operand], output: TensorType, weights: Array, activation: Activation) -> Channels:
+    """The `ratti_channel` records and the `ratti_output` constants for weights (O, depth).
+
+    One rounding where it is proven to give the same codes, two otherwise (`_rounding`).
+    """
     bias = folded_bias(operands, weights)
     multiplier, shift = channel_multipliers(operands[0].type, operands[1].type, output)
-    right = np.broadcast_to(-shift, bias.shape)
+    multiplier, right = np.broadcast_to(multiplier, bias.shape), np.broadcast_to(-shift, bias.shape)
     low, high = accumulator_bounds(weights, bias)
     if low.min() <= INT32_MIN or high.max() >= INT32_MAX:
         raise UnsupportedError(f"accumulators of a layer with {len(bias)} outputs leave int32: its biases are too large")
-    general = bool(max(-low.min(), high.max()) >= FAST_LIMIT or right.min() < 1)
-    records = np.stack([bias, np.broadcast_to(multiplier, bias.shape), right], axis=1)
-    return Table("channels", "ratti_channel", records), general
+    rounding, adjust = Rounding.DOUBLE, right
+    if max(-low.min(), high.max()) >= FAST_LIMIT or right.min() < 1:
+        rounding = Rounding.GENERAL
+    else:
+        found = single(multiplier, right, low, high, output.zero_point, activation.code_range(output))
+        if found is not None:
+            rounding, bias, multiplier, adjust = Rounding.SINGLE, bias + found.bias, found.multiplier, found.offset
+    table = Table("channels", "ratti_channel", np.stack([bias, multiplier, adjust], axis=1))
+    return Channels(table, output_struct(output, activation, rounding), bias)
 
 
-def output_struct(output: TensorType, activation: Activation, general: bool) -> Struct:
+def output_struct(output: TensorType, activation: Activation, rounding: Rounding) -> Struct:
     """The `ratti_output` constants."""
     low, high = activation.code_range(output)
-    return "ratti_output", {"zero": output.zero_point, "low": low, "high": high, "general": int(general)}
-
+    return "ratti_output", {"zero": output.zero_point, "low": low, "high": high, "rounding": rounding.value}

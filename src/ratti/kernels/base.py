@@ -34,9 +34,9 @@ FEATURES: Mapping[str, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Work:
-    """A node with everything that a kernel may look at."""
+    """A node with everything that a kernel may look at; equal only to itself, so that results can be kept by it."""
 
     op: Op
     operands: tuple[Operand, ...]

@@ -72,15 +72,18 @@ def make_plan(
     if not nodes:
         raise UnsupportedError(f"model '{graph.name}' computes nothing")
     fixed = kernels or {}
-    options = [[fixed[n.name]] if n.name in fixed else _kernels(graph, n, features) for n in nodes]
+    works = [Work.of(graph, n, features) for n in nodes]
+    options = [
+        [fixed[n.name]] if n.name in fixed else _kernels(n, w) for n, w in zip(nodes, works, strict=True)
+    ]
     choice = [o[0] for o in options]
-    plan = _plan(graph, nodes, choice, features)
+    plan = _plan(graph, nodes, works, choice)
     while arena_limit is not None and plan.arena_bytes > arena_limit:
         smaller = _smaller_scratch(plan, options, choice)
         if smaller is None:
             break
         choice = smaller
-        plan = _plan(graph, nodes, choice, features)
+        plan = _plan(graph, nodes, works, choice)
     return plan
 
 
@@ -102,10 +105,10 @@ def _constant_types(graph: Graph, node: Node) -> list[TensorType]:
     return [graph.type(n) for n in node.inputs if graph.values[n].is_constant]
 
 
-def _kernels(graph: Graph, node: Node, features: frozenset[str]) -> list[Kernel]:
-    found = candidates(Work.of(graph, node, features))
+def _kernels(node: Node, work: Work) -> list[Kernel]:
+    found = candidates(work)
     if not found:
-        shapes = ", ".join("x".join(map(str, t.shape)) for t in graph.input_types(node))
+        shapes = ", ".join("x".join(map(str, t.shape)) for t in work.types)
         raise UnsupportedError(f"no kernel computes {node.op.name} '{node.name}' ({shapes}): {node.op}")
     return found
 
@@ -121,8 +124,7 @@ def _smaller_scratch(plan: Plan, options: list[list[Kernel]], choice: list[Kerne
     return None
 
 
-def _plan(graph: Graph, nodes: Sequence[Node], kernels: Sequence[Kernel], features: frozenset[str]) -> Plan:
-    works = [Work.of(graph, n, features) for n in nodes]
+def _plan(graph: Graph, nodes: Sequence[Node], works: Sequence[Work], kernels: Sequence[Kernel]) -> Plan:
     calls = [k.call(w) for k, w in zip(kernels, works, strict=True)]
     in_place = [k.in_place(w) for k, w in zip(kernels, works, strict=True)]
     homes, blocks = _storage(graph, nodes, in_place)

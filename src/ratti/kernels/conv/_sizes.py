@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ...ops.conv2d import Conv2D
 from ...ops.fully_connected import FullyConnected
 from ...types import Array
-from .._channels import channel_table, output_struct
-from ..base import Constant, Struct, Table, Work
+from .._channels import Channels, channel_table
+from ..base import Constant, Struct, Work
 
 LINEAR = (Conv2D, FullyConnected)
 
@@ -40,11 +42,17 @@ def groups(work: Work) -> int:
     return work.op.groups if isinstance(work.op, Conv2D) else 1
 
 
-def constants(work: Work) -> tuple[Table, Struct]:
-    """The channel records and the `ratti_conv` struct."""
+@lru_cache(maxsize=512)
+def channels(work: Work) -> Channels:
+    """The channel records and output constants; computed once for all kernels that look at `work`."""
     op, w = work.op, filters(work)
     assert isinstance(op, LINEAR)
-    table, general = channel_table(work.operands, work.output, w.reshape(len(w), -1))
+    return channel_table(work.operands, work.output, w.reshape(len(w), -1), op.activation)
+
+
+def sizes(work: Work) -> Struct:
+    """The `ratti_conv` struct."""
+    op, w = work.op, filters(work)
     fields: dict[str, Constant]
     if isinstance(op, Conv2D):
         (_, in_h, in_w, in_c), (_, out_h, out_w, out_c) = work.types[0].shape, work.output.shape
@@ -60,5 +68,5 @@ def constants(work: Work) -> tuple[Table, Struct]:
         fields |= {"kernel_h": 1, "kernel_w": 1, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1}
         fields |= {"pad_top": 0, "pad_left": 0}
     fields["in_zero"] = work.types[0].zero_point
-    fields["out"] = output_struct(work.output, op.activation, general)
-    return table, ("ratti_conv", fields)
+    fields["out"] = channels(work).output
+    return "ratti_conv", fields

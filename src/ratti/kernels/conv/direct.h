@@ -28,7 +28,7 @@ RATTI_INLINE void ratti_conv_direct(const int8_t *in, int8_t *out, const int8_t 
                         }
                     }
                 }
-                pixel[o] = ratti_output_code(acc, channels[o].multiplier, channels[o].shift, s.out);
+                pixel[o] = ratti_output_code(acc, channels[o].multiplier, channels[o].adjust, s.out);
             }
         }
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..base import Call, Kernel, Table, Work
-from ._sizes import LINEAR, constants, filters, groups
+from ._sizes import LINEAR, channels, filters, groups, sizes
 
 
 class ConvDirect(Kernel):
@@ -18,6 +18,5 @@ class ConvDirect(Kernel):
         return work.macs * per_mac + work.output.elements * 30
 
     def call(self, work: Work) -> Call:
-        channels, sizes = constants(work)
         weights = Table("weights", "int8_t", filters(work).ravel())
-        return Call("ratti_conv_direct", {"sizes": sizes, "groups": groups(work)}, (weights, channels))
+        return Call("ratti_conv_direct", {"sizes": sizes(work), "groups": groups(work)}, (weights, channels(work).table))

@@ -9,7 +9,8 @@
    |S1 + bias1| < 2^23, which the packer proves.
 
    weights: tiles of [depth / 2][2] words for four channels; depth and channels are padded with zeros.
-   columns: scratch for two windows of int16, each `depth` rounded up to even.
+   columns: scratch for the windows of two pixels as int16, each `depth` rounded up to even; words of the two pixels
+   alternate, so that one load takes both.
    Where in_c is a multiple of four, the channels of each four lie in the order 0 2 1 3, as two sign extensions leave
    them. `out` must not overlap `in`. */
 RATTI_INLINE int32_t ratti_dsp_depth(ratti_conv s)
@@ -17,46 +18,140 @@ RATTI_INLINE int32_t ratti_dsp_depth(ratti_conv s)
     return (ratti_conv_depth(s) + 1) & ~1;
 }
 
-/* `count` codes to int16. */
-RATTI_INLINE int16_t *ratti_dsp_expand(const int8_t *source, int16_t *column, int32_t count, int32_t by_four)
+/* Where element i of a window lies among the words of `pixels` windows. */
+RATTI_INLINE int32_t ratti_dsp_place(int32_t i, int32_t pixels)
+{
+    return i / 2 * 2 * pixels + i % 2;
+}
+
+/* The channels of one input pixel, or the zero point where `source` is null, to elements i … of a window. */
+RATTI_INLINE void ratti_dsp_expand(const int8_t *source, int16_t *column, int32_t i, const ratti_conv s,
+                                   const int32_t pixels)
 {
     int32_t c;
-    if (by_four) {
-        for (c = 0; c < count; c += 4) {
+    if (source == NULL) {
+        for (c = 0; c < s.in_c; ++c) {
+            column[ratti_dsp_place(i + c, pixels)] = (int16_t)s.in_zero;
+        }
+    } else if (s.in_c % 4 == 0) {
+        column += ratti_dsp_place(i, pixels);
+        for (c = 0; c < s.in_c; c += 4) {
             const uint32_t bytes = ratti_load_word(source + c);
-            ratti_store_word(column + c, ratti_even_bytes(bytes));
-            ratti_store_word(column + c + 2, ratti_odd_bytes(bytes));
+            ratti_store_word(column, ratti_even_bytes(bytes));
+            ratti_store_word(column + 2 * pixels, ratti_odd_bytes(bytes));
+            column += 4 * pixels;
         }
     } else {
-        for (c = 0; c < count; ++c) {
-            column[c] = source[c];
+        for (c = 0; c < s.in_c; ++c) {
+            column[ratti_dsp_place(i + c, pixels)] = source[c];
         }
     }
-    return column + count;
 }
 
 /* The window of one output pixel; positions outside the input take the zero point. */
-static inline void ratti_dsp_column(const int8_t *in, int16_t *column, int32_t pixel, const ratti_conv s)
+RATTI_INLINE void ratti_dsp_column(const int8_t *in, int16_t *column, int32_t pixel, const ratti_conv s,
+                                   const int32_t pixels)
 {
     const int32_t top = pixel / s.out_w * s.stride_h - s.pad_top;
     const int32_t left = pixel % s.out_w * s.stride_w - s.pad_left;
-    int32_t ky, kx, c;
-    for (ky = 0; ky < s.kernel_h; ++ky) {
-        const int32_t y = top + ky * s.dilation_h;
-        const int8_t *row = in + y * s.in_w * s.in_c;
-        for (kx = 0; kx < s.kernel_w; ++kx) {
-            const int32_t x = left + kx * s.dilation_w;
-            if (y >= 0 && y < s.in_h && x >= 0 && x < s.in_w) {
-                column = ratti_dsp_expand(row + x * s.in_c, column, s.in_c, s.in_c % 4 == 0);
-            } else {
-                for (c = 0; c < s.in_c; ++c) {
-                    *column++ = (int16_t)s.in_zero;
-                }
+    int32_t ky, kx, i = 0;
+    if (ratti_conv_is_pointwise(s)) {
+        ratti_dsp_expand(in + pixel * s.in_c, column, 0, s, pixels);
+        i = s.in_c;
+    } else {
+        for (ky = 0; ky < s.kernel_h; ++ky) {
+            const int32_t y = top + ky * s.dilation_h;
+            for (kx = 0; kx < s.kernel_w; ++kx) {
+                const int32_t x = left + kx * s.dilation_w;
+                const int32_t inside = y >= 0 && y < s.in_h && x >= 0 && x < s.in_w;
+                ratti_dsp_expand(inside ? in + (y * s.in_w + x) * s.in_c : NULL, column, i, s, pixels);
+                i += s.in_c;
             }
         }
     }
-    if (ratti_conv_depth(s) % 2) {
-        *column = 0;
+    if (i % 2) {
+        column[ratti_dsp_place(i, pixels)] = 0;
+    }
+}
+
+/* Sums of two channel pairs: for each pixel S0 and 256 * S1 + S0. */
+typedef struct {
+    int32_t low[2][2], both[2][2]; /* [channel pair][pixel] */
+} ratti_dsp_sums;
+
+#if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
+/* Thirteen instructions for sixteen products; all registers are in use. */
+RATTI_INLINE void ratti_dsp_multiply_pair(const int16_t *columns, const uint32_t *weights, int32_t depth,
+                                          ratti_dsp_sums *s, const int32_t unroll)
+{
+    const int16_t *end = columns + 2 * depth;
+    uint32_t x0, x1, w;
+    __asm__ volatile(
+        "1:\n"
+        ".set ratti_step, 0\n"
+        ".rept %c[unroll]\n"
+        "ldrd %[x0], %[x1], [%[x], #8 * ratti_step]\n"
+        "ldr %[w], [%[q], #8 * ratti_step]\n"
+        "smlad %[b00], %[w], %[x0], %[b00]\n"
+        "smlad %[b01], %[w], %[x1], %[b01]\n"
+        "sxtb16 %[w], %[w]\n"
+        "smlad %[l00], %[w], %[x0], %[l00]\n"
+        "smlad %[l01], %[w], %[x1], %[l01]\n"
+        "ldr %[w], [%[q], #8 * ratti_step + 4]\n"
+        "smlad %[b10], %[w], %[x0], %[b10]\n"
+        "smlad %[b11], %[w], %[x1], %[b11]\n"
+        "sxtb16 %[w], %[w]\n"
+        "smlad %[l10], %[w], %[x0], %[l10]\n"
+        "smlad %[l11], %[w], %[x1], %[l11]\n"
+        ".set ratti_step, ratti_step + 1\n"
+        ".endr\n"
+        "adds %[x], #8 * %c[unroll]\n"
+        "adds %[q], #8 * %c[unroll]\n"
+        "cmp %[x], %[end]\n"
+        "bne 1b\n"
+        : [x0] "=&r"(x0), [x1] "=&r"(x1), [w] "=&r"(w), [x] "+r"(columns), [q] "+r"(weights),
+          [l00] "+r"(s->low[0][0]), [l01] "+r"(s->low[0][1]), [l10] "+r"(s->low[1][0]), [l11] "+r"(s->low[1][1]),
+          [b00] "+r"(s->both[0][0]), [b01] "+r"(s->both[0][1]), [b10] "+r"(s->both[1][0]), [b11] "+r"(s->both[1][1])
+        : [end] "r"(end), [unroll] "i"(unroll)
+        : "cc", "memory");
+}
+#endif
+
+RATTI_INLINE void ratti_dsp_multiply(const int16_t *columns, const uint32_t *weights, ratti_dsp_sums *s,
+                                     const int32_t depth, const int32_t pixels, const int32_t pairs)
+{
+    int32_t i, k, p;
+#if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
+    if (pixels == 2 && pairs == 2) {
+        if (depth % 16 == 0) {
+            ratti_dsp_multiply_pair(columns, weights, depth, s, 8);
+        } else if (depth % 8 == 0) {
+            ratti_dsp_multiply_pair(columns, weights, depth, s, 4);
+        } else if (depth % 4 == 0) {
+            ratti_dsp_multiply_pair(columns, weights, depth, s, 2);
+        } else {
+            ratti_dsp_multiply_pair(columns, weights, depth, s, 1);
+        }
+        return;
+    }
+#endif
+    for (i = 0; i < depth; i += 2) {
+        uint32_t x[2];
+        RATTI_UNROLL
+        for (p = 0; p < pixels; ++p) {
+            x[p] = ratti_load_word(columns + 2 * p);
+        }
+        RATTI_UNROLL
+        for (k = 0; k < pairs; ++k) {
+            const uint32_t w = weights[k], w_low = ratti_even_bytes(w);
+            RATTI_UNROLL
+            for (p = 0; p < pixels; ++p) {
+                s->both[k][p] = ratti_dual_multiply(w, x[p], s->both[k][p]);
+                s->low[k][p] = ratti_dual_multiply(w_low, x[p], s->low[k][p]);
+            }
+        }
+        columns += 2 * pixels;
+        weights += 2;
     }
 }
 
@@ -65,55 +160,43 @@ RATTI_INLINE void ratti_dsp_tile(const int16_t *columns, int8_t *out, const uint
                                  const ratti_channel *channels, const ratti_conv s, const int32_t pixels,
                                  const int32_t store)
 {
-    const int32_t depth = ratti_dsp_depth(s), pairs = (store + 1) / 2;
-    const int16_t *end = columns + depth;
-    int32_t low[2][2], both[2][2]; /* [channel pair][pixel]: S0 and 256 * S1 + S0 */
+    const int32_t pairs = (store + 1) / 2;
+    ratti_dsp_sums sums;
     int32_t k, p;
     RATTI_UNROLL
     for (k = 0; k < pairs; ++k) {
+        const int32_t lower = channels[2 * k].bias;
         const uint32_t upper = 2 * k + 1 < store ? (uint32_t)channels[2 * k + 1].bias << 8 : 0;
         RATTI_UNROLL
         for (p = 0; p < pixels; ++p) {
-            low[k][p] = channels[2 * k].bias;
-            both[k][p] = (int32_t)((uint32_t)low[k][p] + upper);
+            sums.low[k][p] = lower;
+            sums.both[k][p] = (int32_t)((uint32_t)lower + upper);
         }
     }
-    do {
-        uint32_t x[2];
-        RATTI_UNROLL
-        for (p = 0; p < pixels; ++p) {
-            x[p] = ratti_load_word(columns + p * depth);
-        }
-        RATTI_UNROLL
-        for (k = 0; k < pairs; ++k) {
-            const uint32_t w = weights[k], w_low = ratti_even_bytes(w);
-            RATTI_UNROLL
-            for (p = 0; p < pixels; ++p) {
-                both[k][p] = ratti_dual_multiply(w, x[p], both[k][p]);
-                low[k][p] = ratti_dual_multiply(w_low, x[p], low[k][p]);
-            }
-        }
-        columns += 2;
-        weights += 2;
-    } while (columns != end);
+    ratti_dsp_multiply(columns, weights, &sums, ratti_dsp_depth(s), pixels, pairs);
     RATTI_UNROLL
     for (k = 0; k < store; ++k) {
         const ratti_channel c = channels[k];
         RATTI_UNROLL
         for (p = 0; p < pixels; ++p) {
-            const int32_t first = low[k / 2][p];
-            const int32_t acc = k % 2 ? (int32_t)((uint32_t)both[k / 2][p] - (uint32_t)first) >> 8 : first;
-            out[p * s.out_c + k] = ratti_output_code(acc, c.multiplier, c.shift, s.out);
+            const int32_t first = sums.low[k / 2][p];
+            const int32_t acc = k % 2 ? (int32_t)((uint32_t)sums.both[k / 2][p] - (uint32_t)first) >> 8 : first;
+            out[p * s.out_c + k] = ratti_output_code(acc, c.multiplier, c.adjust, s.out);
         }
     }
 }
 
 /* All output channels of one or two pixels. */
-RATTI_INLINE void ratti_dsp_pixels(const int16_t *columns, int8_t *out, const uint32_t *weights,
-                                   const ratti_channel *channels, const ratti_conv s, const int32_t pixels)
+RATTI_INLINE void ratti_dsp_pixels(const int8_t *in, int16_t *columns, int8_t *out, const uint32_t *weights,
+                                   const ratti_channel *channels, int32_t pixel, const ratti_conv s,
+                                   const int32_t pixels)
 {
     const int32_t depth = ratti_dsp_depth(s);
-    int32_t o;
+    int32_t o, p;
+    for (p = 0; p < pixels; ++p) {
+        ratti_dsp_column(in, columns + 2 * p, pixel + p, s, pixels);
+    }
+    out += pixel * s.out_c;
     for (o = 0; o + 4 <= s.out_c; o += 4) {
         ratti_dsp_tile(columns, out + o, weights, channels + o, s, pixels, 4);
         weights += depth;
@@ -127,27 +210,13 @@ RATTI_INLINE void ratti_conv_dsp(const int8_t *in, int8_t *out, const uint32_t *
                                  const ratti_channel *channels, int8_t *scratch, int32_t row_begin, int32_t row_end,
                                  const ratti_conv s)
 {
-    const int32_t depth = ratti_dsp_depth(s), end = row_end * s.out_w;
+    const int32_t end = row_end * s.out_w;
     int16_t *columns = (int16_t *)(void *)scratch;
-    int32_t pixel = row_begin * s.out_w, p;
-    while (pixel < end) {
-        const int32_t count = end - pixel < 2 ? 1 : 2;
-        for (p = 0; p < count; ++p) {
-            if (ratti_conv_is_pointwise(s)) {
-                int16_t *tail =
-                    ratti_dsp_expand(in + (pixel + p) * s.in_c, columns + p * depth, s.in_c, s.in_c % 4 == 0);
-                if (s.in_c % 2) {
-                    *tail = 0;
-                }
-            } else {
-                ratti_dsp_column(in, columns + p * depth, pixel + p, s);
-            }
-        }
-        if (count == 2) {
-            ratti_dsp_pixels(columns, out + pixel * s.out_c, weights, channels, s, 2);
-        } else {
-            ratti_dsp_pixels(columns, out + pixel * s.out_c, weights, channels, s, 1);
-        }
-        pixel += count;
+    int32_t pixel = row_begin * s.out_w;
+    for (; pixel + 2 <= end; pixel += 2) {
+        ratti_dsp_pixels(in, columns, out, weights, channels, pixel, s, 2);
+    }
+    if (pixel < end) {
+        ratti_dsp_pixels(in, columns, out, weights, channels, pixel, s, 1);
     }
 }

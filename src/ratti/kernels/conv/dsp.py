@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from ...types import Array
-from .._channels import accumulator_bounds, folded_bias
+from .._channels import accumulator_bounds
 from ..base import Call, Kernel, Table, Work
-from ._sizes import LINEAR, constants, depth, filters, groups, is_pointwise, pixels
+from ._sizes import LINEAR, channels, depth, filters, groups, pixels, sizes
 
 HIGH_LIMIT = 1 << 23  # what the upper channel of a halfword pair can hold beside the lower one
 BY_FOUR = (0, 2, 1, 3)  # order of four channels after two sign extensions
@@ -25,7 +25,7 @@ class ConvDsp(Kernel):
         if groups(work) != 1:
             return False
         w = filters(work).reshape(work.output.shape[-1], -1)
-        low, high = accumulator_bounds(w, folded_bias(work.operands, w))
+        low, high = accumulator_bounds(w, channels(work).bias)
         upper = slice(1, None, 2)
         # 256 * -128 + w0 does not fit a halfword where w0 is negative.
         return bool(
@@ -37,18 +37,18 @@ class ConvDsp(Kernel):
         return work.macs * 1.3 + work.output.elements * 10 + copied
 
     def call(self, work: Work) -> Call:
-        channels, sizes = constants(work)
         even = (depth(work) + 1) // 2 * 2
         weights = Table("weights", "uint32_t", pack(filters(work)))
         columns = min(2, pixels(work))
-        return Call("ratti_conv_dsp", {"sizes": sizes}, (weights, channels), columns * even * 2)
+        table = channels(work).table
+        return Call("ratti_conv_dsp", {"sizes": sizes(work)}, (weights, table), columns * even * 2)
 
 
 def pack(w: Array) -> Array:
     """(O, KH, KW, I) int8 to words for tiles of four channels, in the order that dsp.h reads: (words,) uint32."""
-    channels = w.shape[3]
-    if channels % 4 == 0:
-        order = np.arange(channels).reshape(-1, 4)[:, BY_FOUR].ravel()
+    inputs = w.shape[3]
+    if inputs % 4 == 0:
+        order = np.arange(inputs).reshape(-1, 4)[:, BY_FOUR].ravel()
         w = w[..., order]
     flat = w.reshape(len(w), -1).astype(np.int64)
     flat = np.pad(flat, ((0, -len(flat) % 4), (0, flat.shape[1] % 2)))

@@ -12,7 +12,7 @@ typedef struct {
 } ratti_tile;
 
 /* Copies the window of one output pixel; positions outside the input take the zero point. */
-static inline void ratti_conv_column(const int8_t *in, int8_t *column, int32_t pixel, const ratti_conv s)
+RATTI_INLINE void ratti_conv_column(const int8_t *in, int8_t *column, int32_t pixel, const ratti_conv s)
 {
     const int32_t top = pixel / s.out_w * s.stride_h - s.pad_top;
     const int32_t left = pixel % s.out_w * s.stride_w - s.pad_left;
@@ -69,7 +69,7 @@ RATTI_INLINE void ratti_conv_tile(const int8_t *window, int8_t *out, const int8_
     for (o = 0; o < tile.o; ++o) {
         RATTI_UNROLL
         for (p = 0; p < tile.p; ++p) {
-            out[p * s.out_c + o] = ratti_output_code(acc[o][p], channels[o].multiplier, channels[o].shift, s.out);
+            out[p * s.out_c + o] = ratti_output_code(acc[o][p], channels[o].multiplier, channels[o].adjust, s.out);
         }
     }
 }

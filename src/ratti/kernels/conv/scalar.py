@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..base import Call, Kernel, Table, Work
-from ._sizes import LINEAR, constants, depth, filters, groups, is_pointwise, pixels
+from ._sizes import LINEAR, channels, depth, filters, groups, is_pointwise, pixels, sizes
 
 
 class ConvScalar(Kernel):
@@ -29,11 +29,10 @@ class ConvScalar(Kernel):
         full = len(w) // tile_o * tile_o
         tiled = w[:full].reshape(-1, tile_o, w.shape[1]).transpose(0, 2, 1)
         packed = np.concatenate([tiled.ravel(), w[full:].ravel()])
-        channels, sizes = constants(work)
         return Call(
             "ratti_conv_scalar",
-            {"sizes": sizes, "tile": ("ratti_tile", {"o": tile_o, "p": tile_p})},
-            (Table("weights", "int8_t", packed), channels),
+            {"sizes": sizes(work), "tile": ("ratti_tile", {"o": tile_o, "p": tile_p})},
+            (Table("weights", "int8_t", packed), channels(work).table),
             0 if is_pointwise(work) else tile_p * depth(work),
         )
 

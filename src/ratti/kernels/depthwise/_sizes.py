@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...types import Array
-from .._channels import channel_table, output_struct
-from ..base import Struct, Table, Work
+from .._channels import Channels, channel_table
+from ..base import Struct, Work
 
 
 def filters(work: Work) -> Array:
@@ -15,13 +17,20 @@ def filters(work: Work) -> Array:
     return data[0].transpose(2, 0, 1)
 
 
-def constants(work: Work) -> tuple[Table, Struct]:
-    """The channel records and the `ratti_depthwise` struct."""
+@lru_cache(maxsize=512)
+def channels(work: Work) -> Channels:
+    """The channel records and output constants; computed once for all kernels that look at `work`."""
     op, w = work.op, filters(work)
     assert isinstance(op, DepthwiseConv2D)
-    table, general = channel_table(work.operands, work.output, w.reshape(len(w), -1))
+    return channel_table(work.operands, work.output, w.reshape(len(w), -1), op.activation)
+
+
+def sizes(work: Work) -> Struct:
+    """The `ratti_depthwise` struct."""
+    op, w = work.op, filters(work)
+    assert isinstance(op, DepthwiseConv2D)
     (_, in_h, in_w, in_c), (_, out_h, out_w, _) = work.types[0].shape, work.output.shape
-    return table, (
+    return (
         "ratti_depthwise",
         {
             "in_h": in_h,
@@ -39,6 +48,6 @@ def constants(work: Work) -> tuple[Table, Struct]:
             "pad_top": op.padding[0],
             "pad_left": op.padding[2],
             "in_zero": work.types[0].zero_point,
-            "out": output_struct(work.output, op.activation, general),
+            "out": channels(work).output,
         },
     )

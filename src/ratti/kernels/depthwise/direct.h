@@ -24,7 +24,7 @@ RATTI_INLINE void ratti_depthwise_direct(const int8_t *in, int8_t *out, const in
                         w += out_c;
                     }
                 }
-                pixel[o] = ratti_output_code(acc, channels[o].multiplier, channels[o].shift, s.out);
+                pixel[o] = ratti_output_code(acc, channels[o].multiplier, channels[o].adjust, s.out);
             }
         }
     }

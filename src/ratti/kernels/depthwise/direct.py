@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ..base import Call, Kernel, Table, Work
-from ._sizes import constants, filters
+from ._sizes import channels, filters, sizes
 
 
 class DepthwiseDirect(Kernel):
@@ -18,6 +18,5 @@ class DepthwiseDirect(Kernel):
         return work.macs * (12.0 if "multiply" in work.features else 22.0) + work.output.elements * 30
 
     def call(self, work: Work) -> Call:
-        channels, sizes = constants(work)
         weights = Table("weights", "int8_t", filters(work).transpose(1, 2, 0).ravel())
-        return Call("ratti_depthwise_direct", {"sizes": sizes}, (weights, channels))
+        return Call("ratti_depthwise_direct", {"sizes": sizes(work)}, (weights, channels(work).table))

@@ -66,7 +66,7 @@ RATTI_INLINE void ratti_depthwise_plane(const int8_t *in, int8_t *out, const int
             const int8_t *window = plane + oy * s.stride_h * width;
             for (ox = 0; ox < s.out_w; ++ox) {
                 const int32_t acc = ratti_plane_window(window, w, channel.bias, s);
-                *pixel = ratti_output_code(acc, channel.multiplier, channel.shift, s.out);
+                *pixel = ratti_output_code(acc, channel.multiplier, channel.adjust, s.out);
                 pixel += s.in_c;
                 window += s.stride_w;
             }

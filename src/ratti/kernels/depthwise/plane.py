@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ..base import Call, Kernel, Table, Work
-from ._sizes import constants, filters
+from ._sizes import channels, filters, sizes
 
 MOST_TAPS = 25  # size of the register array in plane.h
 
@@ -30,9 +30,8 @@ class DepthwisePlane(Kernel):
         return (0,) if work.output.elements <= work.types[0].elements else ()
 
     def call(self, work: Work) -> Call:
-        channels, sizes = constants(work)
         weights = Table("weights", "int8_t", filters(work).ravel())
-        return Call("ratti_depthwise_plane", {"sizes": sizes}, (weights, channels), self._plane_bytes(work))
+        return Call("ratti_depthwise_plane", {"sizes": sizes(work)}, (weights, channels(work).table), self._plane_bytes(work))
 
     @staticmethod
     def _plane_bytes(work: Work) -> int:

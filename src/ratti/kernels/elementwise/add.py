@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...ops.add import Add
-from .._channels import output_struct
+from .._channels import Rounding, output_struct
 from ..base import Call, Kernel, Work
 
 
@@ -37,6 +37,6 @@ class ElementwiseAdd(Kernel):
             "other_shift": -second[1],
             "out_multiplier": total[0],
             "out_shift": -total[1],
-            "out": output_struct(work.output, op.activation, total[1] > -1),
+            "out": output_struct(work.output, op.activation, Rounding.GENERAL if total[1] > -1 else Rounding.DOUBLE),
         }
         return Call("ratti_add", {"sizes": ("ratti_add_sizes", fields)})

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ...ops.base import Activation
 from ...ops.mean import Mean
-from .._channels import FAST_LIMIT, output_struct
+from .._channels import FAST_LIMIT, Rounding, output_struct
 from ..base import Call, Kernel, Work
 
 
@@ -35,12 +35,13 @@ class PoolMean(Kernel):
         assert isinstance(op, Mean)
         multiplier, shift = op.multiplier(source, work.output)
         count = op.count(source.shape)
+        wide = shift > -1 or 255 * count >= FAST_LIMIT
         fields = {
             "count": count,
             "inner": work.output.elements,
             "in_zero": source.zero_point,
             "multiplier": multiplier,
             "shift": -shift,
-            "out": output_struct(work.output, Activation.NONE, shift > -1 or 255 * count >= FAST_LIMIT),
+            "out": output_struct(work.output, Activation.NONE, Rounding.GENERAL if wide else Rounding.DOUBLE),
         }
         return Call("ratti_mean", {"sizes": ("ratti_mean_sizes", fields)})

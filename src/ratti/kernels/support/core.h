@@ -26,16 +26,21 @@
 #define RATTI_ROLL
 #endif
 
-/* Constants of one output channel. The bias holds the input's zero point already: bias - zero * sum(weights).
-   `shift` is to the right; negative values shift left. */
+/* Constants of one output channel. The bias holds the input's zero point already: bias - zero * sum(weights). What
+   `multiplier` and `adjust` mean is said by the rounding of the layer. */
 typedef struct {
-    int32_t bias, multiplier, shift;
+    int32_t bias, multiplier, adjust;
 } ratti_channel;
 
-/* How accumulators become output codes. `general` is 0 where the model proves that every |accumulator| < 2^30 and
-   every shift is at least 1. */
+/* How accumulators become output codes.
+   RATTI_SINGLE: floor(accumulator * multiplier / 2^32) + adjust. The constants were searched for, and proven to give
+   the same code as the two roundings below for every accumulator that the weights allow.
+   RATTI_DOUBLE: TFLite's two roundings, for |accumulator| < 2^30 and a shift `adjust` of at least 1 to the right.
+   RATTI_GENERAL: the same for any accumulator and any shift; negative ones are to the left. */
+enum { RATTI_SINGLE, RATTI_DOUBLE, RATTI_GENERAL };
+
 typedef struct {
-    int32_t zero, low, high, general;
+    int32_t zero, low, high, rounding;
 } ratti_output;
 
 RATTI_INLINE int32_t ratti_clamp(int32_t x, int32_t low, int32_t high)
@@ -48,6 +53,25 @@ RATTI_INLINE int32_t ratti_clamp(int32_t x, int32_t low, int32_t high)
     }
 #endif
     return x < low ? low : x > high ? high : x;
+}
+
+/* floor(a * b / 2^32) + c for 0 <= b */
+RATTI_INLINE int32_t ratti_upper_multiply(int32_t a, int32_t b, int32_t c)
+{
+#if defined(__ARM_FEATURE_DSP)
+    int32_t y;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(c));
+    return y;
+#elif defined(__ARM_ARCH_6M__)
+    /* No long multiply: four 16-bit products. */
+    const int32_t a_high = a >> 16, b_high = b >> 16;
+    const uint32_t a_low = (uint32_t)a & 0xffffu, b_low = (uint32_t)b & 0xffffu;
+    const int32_t middle = a_high * (int32_t)b_low + (int32_t)((a_low * b_low) >> 16);
+    const uint32_t low = a_low * (uint32_t)b_high + ((uint32_t)middle & 0xffffu);
+    return a_high * b_high + (middle >> 16) + (int32_t)(low >> 16) + c;
+#else
+    return (int32_t)(((int64_t)a * b) >> 32) + c;
+#endif
 }
 
 /* round(a * b / 2^31), ties upward, for |a| < 2^30 and 0 <= b: the upper word of 2a * b, rounded. */
@@ -91,13 +115,15 @@ static inline int32_t ratti_rescale_general(int32_t x, int32_t multiplier, int32
     return high;
 }
 
-RATTI_INLINE int8_t ratti_output_code(int32_t acc, int32_t multiplier, int32_t shift, ratti_output out)
+RATTI_INLINE int8_t ratti_output_code(int32_t acc, int32_t multiplier, int32_t adjust, ratti_output out)
 {
     int32_t x;
-    if (out.general) {
-        x = ratti_rescale_general(acc, multiplier, shift);
+    if (out.rounding == RATTI_SINGLE) {
+        x = ratti_upper_multiply(acc, multiplier, adjust);
+    } else if (out.rounding == RATTI_DOUBLE) {
+        x = ratti_divide_by_power(ratti_high_multiply(acc, multiplier), adjust) + out.zero;
     } else {
-        x = ratti_divide_by_power(ratti_high_multiply(acc, multiplier), shift);
+        x = ratti_rescale_general(acc, multiplier, adjust) + out.zero;
     }
-    return (int8_t)ratti_clamp(x + out.zero, out.low, out.high);
+    return (int8_t)ratti_clamp(x, out.low, out.high);
 }

@@ -8,69 +8,61 @@
    low byte accumulates S0. So one sign extension serves four weights that take four bytes of flash. Exact while
    |S1 + bias1| < 2^23, which the packer proves.
 
-   weights: tiles of [depth / 2][2] words for four channels; depth and channels are padded with zeros.
-   columns: scratch for the windows of two pixels as int16, each `depth` rounded up to even; words of the two pixels
-   alternate, so that one load takes both.
-   Where in_c is a multiple of four, the channels of each four lie in the order 0 2 1 3, as two sign extensions leave
-   them. `out` must not overlap `in`. */
+   weights: tiles of [depth / 2][2] words for four channels; depth is padded with zeros to a multiple of four, channels too.
+   columns: scratch for the windows of two pixels as int16, `depth` each; words of the two pixels alternate, so that one
+   load takes both. Elements of each four lie in the order 0 2 1 3, as two sign extensions leave them. Behind them, where
+   in_c is no multiple of four, a window as bytes. `out` must not overlap `in`. */
 RATTI_INLINE int32_t ratti_dsp_depth(ratti_conv s)
 {
-    return (ratti_conv_depth(s) + 1) & ~1;
+    return (ratti_conv_depth(s) + 3) & ~3;
 }
 
-/* Where element i of a window lies among the words of `pixels` windows. */
-RATTI_INLINE int32_t ratti_dsp_place(int32_t i, int32_t pixels)
-{
-    return i / 2 * 2 * pixels + i % 2;
-}
-
-/* The channels of one input pixel, or the zero point where `source` is null, to elements i … of a window. */
-RATTI_INLINE void ratti_dsp_expand(const int8_t *source, int16_t *column, int32_t i, const ratti_conv s,
-                                   const int32_t pixels)
+/* `count` codes to int16, every `pixels`-th word; the last word of a count that is no multiple of four holds zeros. */
+RATTI_INLINE int16_t *ratti_dsp_expand(const int8_t *source, int16_t *column, const int32_t count,
+                                       const int32_t pixels)
 {
     int32_t c;
-    if (source == NULL) {
-        for (c = 0; c < s.in_c; ++c) {
-            column[ratti_dsp_place(i + c, pixels)] = (int16_t)s.in_zero;
-        }
-    } else if (s.in_c % 4 == 0) {
-        column += ratti_dsp_place(i, pixels);
-        for (c = 0; c < s.in_c; c += 4) {
-            const uint32_t bytes = ratti_load_word(source + c);
-            ratti_store_word(column, ratti_even_bytes(bytes));
-            ratti_store_word(column + 2 * pixels, ratti_odd_bytes(bytes));
-            column += 4 * pixels;
-        }
-    } else {
-        for (c = 0; c < s.in_c; ++c) {
-            column[ratti_dsp_place(i + c, pixels)] = source[c];
-        }
+    for (c = 0; c < count; c += 4) {
+        uint32_t bytes = 0;
+        ratti_copy(&bytes, source + c, count - c < 4 ? (size_t)(count - c) : 4);
+        ratti_store_word(column, ratti_even_bytes(bytes));
+        ratti_store_word(column + 2 * pixels, ratti_odd_bytes(bytes));
+        column += 4 * pixels;
     }
+    return column;
 }
 
-/* The window of one output pixel; positions outside the input take the zero point. */
-RATTI_INLINE void ratti_dsp_column(const int8_t *in, int16_t *column, int32_t pixel, const ratti_conv s,
+RATTI_INLINE int16_t *ratti_dsp_zero(int16_t *column, const int32_t count, const int32_t pixels, int32_t zero)
+{
+    int32_t c;
+    for (c = 0; c < count; c += 2) {
+        ratti_store_word(column, ((uint32_t)zero & 0xffffu) * 0x10001u);
+        column += 2 * pixels;
+    }
+    return column;
+}
+
+/* The window of one output pixel, for in_c a multiple of four. */
+RATTI_INLINE void ratti_dsp_column(const int8_t *in, int16_t *column, int32_t top, int32_t left, const ratti_conv s,
                                    const int32_t pixels)
 {
-    const int32_t top = pixel / s.out_w * s.stride_h - s.pad_top;
-    const int32_t left = pixel % s.out_w * s.stride_w - s.pad_left;
-    int32_t ky, kx, i = 0;
-    if (ratti_conv_is_pointwise(s)) {
-        ratti_dsp_expand(in + pixel * s.in_c, column, 0, s, pixels);
-        i = s.in_c;
-    } else {
-        for (ky = 0; ky < s.kernel_h; ++ky) {
-            const int32_t y = top + ky * s.dilation_h;
+    int32_t ky, kx;
+    for (ky = 0; ky < s.kernel_h; ++ky) {
+        const int32_t y = top + ky * s.dilation_h;
+        if (y < 0 || y >= s.in_h) {
+            column = ratti_dsp_zero(column, s.kernel_w * s.in_c, pixels, s.in_zero);
+        } else if (s.dilation_w == 1 && left >= 0 && left + s.kernel_w <= s.in_w) {
+            column = ratti_dsp_expand(in + (y * s.in_w + left) * s.in_c, column, s.kernel_w * s.in_c, pixels);
+        } else {
             for (kx = 0; kx < s.kernel_w; ++kx) {
                 const int32_t x = left + kx * s.dilation_w;
-                const int32_t inside = y >= 0 && y < s.in_h && x >= 0 && x < s.in_w;
-                ratti_dsp_expand(inside ? in + (y * s.in_w + x) * s.in_c : NULL, column, i, s, pixels);
-                i += s.in_c;
+                if (x >= 0 && x < s.in_w) {
+                    column = ratti_dsp_expand(in + (y * s.in_w + x) * s.in_c, column, s.in_c, pixels);
+                } else {
+                    column = ratti_dsp_zero(column, s.in_c, pixels, s.in_zero);
+                }
             }
         }
-    }
-    if (i % 2) {
-        column[ratti_dsp_place(i, pixels)] = 0;
     }
 }
 
@@ -127,10 +119,8 @@ RATTI_INLINE void ratti_dsp_multiply(const int16_t *columns, const uint32_t *wei
             ratti_dsp_multiply_pair(columns, weights, depth, s, 8);
         } else if (depth % 8 == 0) {
             ratti_dsp_multiply_pair(columns, weights, depth, s, 4);
-        } else if (depth % 4 == 0) {
-            ratti_dsp_multiply_pair(columns, weights, depth, s, 2);
         } else {
-            ratti_dsp_multiply_pair(columns, weights, depth, s, 1);
+            ratti_dsp_multiply_pair(columns, weights, depth, s, 2);
         }
         return;
     }
@@ -194,7 +184,18 @@ RATTI_INLINE void ratti_dsp_pixels(const int8_t *in, int16_t *columns, int8_t *o
     const int32_t depth = ratti_dsp_depth(s);
     int32_t o, p;
     for (p = 0; p < pixels; ++p) {
-        ratti_dsp_column(in, columns + 2 * p, pixel + p, s, pixels);
+        const int32_t top = (pixel + p) / s.out_w * s.stride_h - s.pad_top;
+        const int32_t left = (pixel + p) % s.out_w * s.stride_w - s.pad_left;
+        int16_t *column = columns + 2 * p;
+        if (ratti_conv_is_pointwise(s)) {
+            ratti_dsp_expand(in + (pixel + p) * s.in_c, column, s.in_c, pixels);
+        } else if (s.in_c % 4 == 0) {
+            ratti_dsp_column(in, column, top, left, s, pixels);
+        } else {
+            int8_t *window = (int8_t *)(columns + 2 * depth);
+            ratti_conv_window(in, window, top, left, s);
+            ratti_dsp_expand(window, column, ratti_conv_depth(s), pixels);
+        }
     }
     out += pixel * s.out_c;
     for (o = 0; o + 4 <= s.out_c; o += 4) {

@@ -9,10 +9,10 @@ import numpy as np
 from ...types import Array
 from .._channels import accumulator_bounds
 from ..base import Call, Kernel, Table, Work
-from ._sizes import LINEAR, channels, depth, filters, groups, pixels, sizes
+from ._sizes import LINEAR, channels, depth, filters, groups, is_pointwise, pixels, sizes
 
 HIGH_LIMIT = 1 << 23  # what the upper channel of a halfword pair can hold beside the lower one
-BY_FOUR = (0, 2, 1, 3)  # order of four channels after two sign extensions
+BY_FOUR = (0, 2, 1, 3)  # order of four elements after two sign extensions
 
 
 class ConvDsp(Kernel):
@@ -33,25 +33,23 @@ class ConvDsp(Kernel):
         )
 
     def instructions(self, work: Work) -> float:
-        copied = pixels(work) * depth(work) * (1.5 if work.types[0].shape[-1] % 4 == 0 else 4)
-        return work.macs * 1.3 + work.output.elements * 10 + copied
+        copied = pixels(work) * depth(work) * (1.5 if work.types[0].shape[-1] % 4 == 0 else 3)
+        return work.macs * 0.9 + work.output.elements * 10 + copied
 
     def call(self, work: Work) -> Call:
-        even = (depth(work) + 1) // 2 * 2
-        weights = Table("weights", "uint32_t", pack(filters(work)))
-        columns = min(2, pixels(work))
+        elements = depth(work)
+        padded = -(-elements // 4) * 4
+        staged = 0 if is_pointwise(work) or filters(work).shape[3] % 4 == 0 else elements
+        weights = Table("weights", "uint32_t", pack(filters(work).reshape(work.output.shape[-1], -1)))
         table = channels(work).table
-        return Call("ratti_conv_dsp", {"sizes": sizes(work)}, (weights, table), columns * even * 2)
+        return Call("ratti_conv_dsp", {"sizes": sizes(work)}, (weights, table), 4 * padded + staged)
 
 
 def pack(w: Array) -> Array:
-    """(O, KH, KW, I) int8 to words for tiles of four channels, in the order that dsp.h reads: (words,) uint32."""
-    inputs = w.shape[3]
-    if inputs % 4 == 0:
-        order = np.arange(inputs).reshape(-1, 4)[:, BY_FOUR].ravel()
-        w = w[..., order]
-    flat = w.reshape(len(w), -1).astype(np.int64)
-    flat = np.pad(flat, ((0, -len(flat) % 4), (0, flat.shape[1] % 2)))
+    """(O, depth) int8 to words for tiles of four channels, in the order that dsp.h reads: (words,) uint32."""
+    flat = np.pad(w.astype(np.int64), ((0, -len(w) % 4), (0, -w.shape[1] % 4)))
+    flat = flat.reshape(len(flat), -1, 4)[:, :, BY_FOUR].reshape(len(flat), -1)
     halves = flat[1::2] * 256 + flat[0::2]  # (O / 2, depth): two channels in a halfword
     words = (halves[:, 0::2] & 0xFFFF) | (halves[:, 1::2] & 0xFFFF) << 16  # (O / 2, depth / 2)
-    return words.reshape(-1, 2, words.shape[1]).transpose(0, 2, 1).ravel().astype(np.uint32)
+    packed: Array = words.reshape(-1, 2, words.shape[1]).transpose(0, 2, 1).ravel().astype(np.uint32)
+    return packed

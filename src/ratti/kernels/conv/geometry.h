@@ -19,3 +19,29 @@ RATTI_INLINE int32_t ratti_conv_is_pointwise(ratti_conv s)
     return s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.in_h == s.out_h &&
            s.in_w == s.out_w;
 }
+
+/* Copies the window of the output pixel whose window starts at (top, left); positions outside the input take the zero
+   point. */
+RATTI_INLINE void ratti_conv_window(const int8_t *in, int8_t *window, int32_t top, int32_t left, const ratti_conv s)
+{
+    const size_t tap = (size_t)s.in_c, run = tap * (size_t)s.kernel_w;
+    int32_t ky, kx;
+    for (ky = 0; ky < s.kernel_h; ++ky) {
+        const int32_t y = top + ky * s.dilation_h;
+        if (y < 0 || y >= s.in_h) {
+            ratti_fill(window, (uint8_t)s.in_zero, run);
+        } else if (s.dilation_w == 1 && left >= 0 && left + s.kernel_w <= s.in_w) {
+            ratti_copy(window, in + (y * s.in_w + left) * s.in_c, run);
+        } else {
+            for (kx = 0; kx < s.kernel_w; ++kx) {
+                const int32_t x = left + kx * s.dilation_w;
+                if (x >= 0 && x < s.in_w) {
+                    ratti_copy(window + kx * s.in_c, in + (y * s.in_w + x) * s.in_c, tap);
+                } else {
+                    ratti_fill(window + kx * s.in_c, (uint8_t)s.in_zero, tap);
+                }
+            }
+        }
+        window += run;
+    }
+}

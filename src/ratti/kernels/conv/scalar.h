@@ -11,30 +11,6 @@ typedef struct {
     int32_t o, p;
 } ratti_tile;
 
-/* Copies the window of one output pixel; positions outside the input take the zero point. */
-RATTI_INLINE void ratti_conv_column(const int8_t *in, int8_t *column, int32_t pixel, const ratti_conv s)
-{
-    const int32_t top = pixel / s.out_w * s.stride_h - s.pad_top;
-    const int32_t left = pixel % s.out_w * s.stride_w - s.pad_left;
-    int32_t ky, kx, c;
-    for (ky = 0; ky < s.kernel_h; ++ky) {
-        const int32_t y = top + ky * s.dilation_h;
-        for (kx = 0; kx < s.kernel_w; ++kx) {
-            const int32_t x = left + kx * s.dilation_w;
-            if (y >= 0 && y < s.in_h && x >= 0 && x < s.in_w) {
-                const int8_t *source = in + (y * s.in_w + x) * s.in_c;
-                for (c = 0; c < s.in_c; ++c) {
-                    *column++ = *source++;
-                }
-            } else {
-                for (c = 0; c < s.in_c; ++c) {
-                    *column++ = (int8_t)s.in_zero;
-                }
-            }
-        }
-    }
-}
-
 /* `tile.o` channels of `tile.p` pixels whose windows lie `depth` bytes apart. */
 RATTI_INLINE void ratti_conv_tile(const int8_t *window, int8_t *out, const int8_t *weights,
                                   const ratti_channel *channels, const ratti_conv s, const ratti_tile tile)
@@ -100,7 +76,8 @@ RATTI_INLINE void ratti_conv_scalar(const int8_t *in, int8_t *out, const int8_t 
         const int8_t *window = in + pixel * s.in_c;
         if (!ratti_conv_is_pointwise(s)) {
             for (p = 0; p < count; ++p) {
-                ratti_conv_column(in, columns + p * depth, pixel + p, s);
+                const int32_t y = (pixel + p) / s.out_w, x = (pixel + p) % s.out_w;
+                ratti_conv_window(in, columns + p * depth, y * s.stride_h - s.pad_top, x * s.stride_w - s.pad_left, s);
             }
             window = columns;
         }

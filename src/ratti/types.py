@@ -90,7 +90,8 @@ class Quant:
 
     def dequantize(self, codes: Array) -> Array:
         scale, zero_point = self.scalar
-        return ((codes.astype(np.float64) - zero_point) * scale).astype(np.float32)
+        real: Array = (codes.astype(np.float64) - zero_point) * scale
+        return real.astype(np.float32)
 
 
 @dataclass(frozen=True)

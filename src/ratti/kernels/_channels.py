@@ -39,7 +39,8 @@ def folded_bias(operands: Sequence[Operand], weights: Array) -> Array:
     """bias - zero * sum(weights) per channel, for weights (O, depth): int64 (O,)."""
     bias = operands[2].data if len(operands) > 2 else None
     total = np.zeros(len(weights), np.int64) if bias is None else bias.astype(np.int64)
-    return total - operands[0].type.zero_point * weights.astype(np.int64).sum(axis=1)
+    folded: Array = total - operands[0].type.zero_point * weights.astype(np.int64).sum(axis=1)
+    return folded
 
 
 def accumulator_bounds(weights: Array, bias: Array) -> tuple[Array, Array]:

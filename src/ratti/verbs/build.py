@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import nets, targets
-from ..deploy import Measured, deploy, outputs_of
+from ..deploy import deploy, outputs_of
 from ..errors import InputError
 from ..formats import tflite
 from ..graph import interpreter

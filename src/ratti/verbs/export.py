@@ -24,7 +24,7 @@ Files = Mapping[str, bytes]
 def export(
     model: str | Path | Graph,
     kinds: Sequence[str] = ("c",),
-    out: Path = Path("."),
+    out: Path = Path(),
     target: str | None = None,
     name: str | None = None,
     real: Sequence[Array] = (),

@@ -22,8 +22,7 @@ def filters(work: Work) -> Array:
 
 def depth(work: Work) -> int:
     """Elements of one window."""
-    _, kh, kw, i = filters(work).shape
-    return kh * kw * i
+    return filters(work)[0].size
 
 
 def pixels(work: Work) -> int:

@@ -36,7 +36,7 @@ RATTI_INLINE void ratti_conv_tile(const int8_t *window, int8_t *out, const int8_
             const int32_t w = weights[o];
             RATTI_UNROLL
             for (p = 0; p < tile.p; ++p) {
-                acc[o][p] += ratti_multiply(w, x[p]);
+                acc[o][p] = ratti_multiply_add(acc[o][p], w, x[p]);
             }
         }
         weights += tile.o;

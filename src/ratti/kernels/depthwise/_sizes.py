@@ -14,7 +14,8 @@ def filters(work: Work) -> Array:
     """Weights as (O, KH, KW)."""
     data = work.operands[1].data
     assert data is not None
-    return data[0].transpose(2, 0, 1)
+    planes: Array = data[0].transpose(2, 0, 1)
+    return planes
 
 
 @lru_cache(maxsize=512)

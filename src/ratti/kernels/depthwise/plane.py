@@ -39,4 +39,5 @@ class DepthwisePlane(Kernel):
         _, kh, kw = filters(work).shape
         _, out_h, out_w, _ = work.output.shape
         (stride_h, stride_w) = work.op.stride
-        return ((out_h - 1) * stride_h + kh) * ((out_w - 1) * stride_w + kw)
+        height, width = (out_h - 1) * stride_h + int(kh), (out_w - 1) * stride_w + int(kw)
+        return height * width

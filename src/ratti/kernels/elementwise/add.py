@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...ops.add import Add
 from .._channels import Rounding, output_struct
-from ..base import Call, Kernel, Work
+from ..base import Call, Constant, Kernel, Work
 
 
 class ElementwiseAdd(Kernel):
@@ -27,7 +27,7 @@ class ElementwiseAdd(Kernel):
         op = work.op
         assert isinstance(op, Add)
         first, second, total = op.multipliers(work.types, work.output)
-        fields = {
+        fields: dict[str, Constant] = {
             "row_elements": work.row_elements,
             "in_zero": work.types[0].zero_point,
             "in_multiplier": first[0],

@@ -8,7 +8,7 @@ from typing import ClassVar
 from ...ops.base import Activation
 from ...ops.mean import Mean
 from .._channels import FAST_LIMIT, Rounding, output_struct
-from ..base import Call, Kernel, Work
+from ..base import Call, Constant, Kernel, Work
 
 
 class PoolMean(Kernel):
@@ -36,7 +36,7 @@ class PoolMean(Kernel):
         multiplier, shift = op.multiplier(source, work.output)
         count = op.count(source.shape)
         wide = shift > -1 or 255 * count >= FAST_LIMIT
-        fields = {
+        fields: dict[str, Constant] = {
             "count": count,
             "inner": work.output.elements,
             "in_zero": source.zero_point,

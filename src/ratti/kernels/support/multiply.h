@@ -25,3 +25,16 @@ RATTI_INLINE int32_t ratti_multiply(int32_t a, int32_t b)
     return a * b;
 }
 #endif
+
+/* acc + a * b. On RISC-V product and sum are kept together: compilers that move all products of a tile before its sums
+   run out of registers. */
+RATTI_INLINE int32_t ratti_multiply_add(int32_t acc, int32_t a, int32_t b)
+{
+#if defined(__riscv_mul)
+    int32_t product;
+    __asm__("mul %1, %2, %3\n\tadd %0, %0, %1" : "+r"(acc), "=&r"(product) : "r"(a), "r"(b));
+    return acc;
+#else
+    return acc + ratti_multiply(a, b);
+#endif
+}

@@ -115,7 +115,9 @@ RATTI_INLINE void ratti_dsp_multiply(const int16_t *columns, const uint32_t *wei
     int32_t i, k, p;
 #if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
     if (pixels == 2 && pairs == 2) {
-        if (depth % 16 == 0) {
+        if (depth <= 40) {
+            ratti_dsp_multiply_pair(columns, weights, depth, s, depth / 2);
+        } else if (depth % 16 == 0) {
             ratti_dsp_multiply_pair(columns, weights, depth, s, 8);
         } else if (depth % 8 == 0) {
             ratti_dsp_multiply_pair(columns, weights, depth, s, 4);

@@ -17,13 +17,13 @@
 
 #if defined(__clang__)
 #define RATTI_UNROLL _Pragma("clang loop unroll(full)")
-#define RATTI_ROLL _Pragma("clang loop unroll(disable)")
+#define RATTI_UNROLL_4 _Pragma("clang loop unroll_count(4)")
 #elif defined(__GNUC__)
 #define RATTI_UNROLL _Pragma("GCC unroll 32")
-#define RATTI_ROLL _Pragma("GCC unroll 1")
+#define RATTI_UNROLL_4 _Pragma("GCC unroll 4")
 #else
 #define RATTI_UNROLL
-#define RATTI_ROLL
+#define RATTI_UNROLL_4
 #endif
 
 /* Constants of one output channel. The bias holds the input's zero point already: bias - zero * sum(weights). What

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from ratti import targets
@@ -47,14 +49,14 @@ def test_target_is_complete(name: str) -> None:
     for field, value in targets.numbers(target).items():
         assert value >= 0 and target.source(field), field
     ranges = sorted((r.origin, r.end) for r in target.memory)
-    assert all(end <= start for (_, end), (start, _) in zip(ranges, ranges[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ranges))
 
 
 @pytest.mark.parametrize("name", targets.ids())
 def test_roomy_grows_without_overlap(name: str) -> None:
     grown = targets.load(name).roomy()
     ranges = sorted((r.origin, r.end) for r in grown.memory)
-    assert all(end <= start for (_, end), (start, _) in zip(ranges, ranges[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ranges))
     assert min(r.bytes for r in grown.memory) >= 1 << 25
 
 

@@ -91,7 +91,9 @@ def _measure(
         return Measured(deployment, measure(deployment.program, target, inputs, optimize=optimize), True)
     except DoesNotFitError as error:
         obstacle = str(error)
-        roomy = measure(deployment.program, target.roomy(), inputs, optimize=optimize, seconds=120)
+        roomy = measure(
+            deployment.program, target.roomy(), inputs, optimize=optimize, seconds=120, watched=False
+        )
         return Measured(deployment, roomy, False, obstacle)
 
 

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "flashcache.h"
+#include "stackreach.h"
 
 typedef int (*stop_function)(void *engine);
 typedef int (*register_function)(void *engine, int id, void *value);
@@ -18,7 +19,7 @@ enum { MEMORY_READ = 16 }; /* unicorn's UC_MEM_READ */
 enum { CLOCK_EVERY = 1 << 16, NONE = -1 };
 
 struct block {
-    uint32_t address, bytes, instructions;
+    uint32_t address, bytes, instructions, reach;
 };
 
 struct hook {
@@ -60,8 +61,9 @@ void hook_free(struct hook *h)
 
 /* `code` must outlive the hook. NULL where memory is short. */
 struct hook *hook_new(stop_function stop, register_function read_register, register_function write_register,
-                      int sp_register, int pc_register, int status_register, int is_thumb, uint32_t code_start, uint32_t code_bytes, const uint8_t *code, uint32_t entry_start,
-                      uint32_t entry_end, uint32_t idle, uint32_t n_segments)
+                      int sp_register, int pc_register, int status_register, int is_thumb, uint32_t code_start,
+                      uint32_t code_bytes, const uint8_t *code, uint32_t entry_start, uint32_t entry_end,
+                      uint32_t idle, uint32_t n_segments)
 {
     struct hook *h = calloc(1, sizeof *h);
     if (!h)
@@ -141,8 +143,10 @@ static int32_t new_block(struct hook *h, uint32_t address, uint32_t bytes)
     const size_t row = (size_t)id * h->n_segments;
     memset(h->counts + row, 0, sizeof *h->counts * h->n_segments);
     memset(h->falls + row, 0, sizeof *h->falls * h->n_segments);
-    h->blocks[id] = (struct block){address, bytes, count_instructions(h, address - h->code_start, bytes)};
-    h->ids[(address - h->code_start) >> 1] = id;
+    const uint32_t offset = address - h->code_start;
+    h->blocks[id] = (struct block){address, bytes, count_instructions(h, offset, bytes),
+                                   stack_reach(h->code + offset, bytes, h->is_thumb)};
+    h->ids[offset >> 1] = id;
     return id;
 }
 
@@ -181,17 +185,19 @@ void hook_block(void *engine, uint64_t address64, uint32_t bytes, void *user)
         halt(h, engine, INCONSISTENT);
         return;
     }
-    if (h->previous != NONE && address == h->previous_end)
+    const int falls = h->previous != NONE && address == h->previous_end;
+    if (falls)
         h->falls[h->previous]++;
     const size_t cell = (size_t)id * h->n_segments + segment;
-    if (!h->counts[cell]++) {
-        uint32_t sp = 0; /* once per block and segment is enough, and free */
+    const uint32_t reach = h->blocks[id].reach;
+    if (!h->counts[cell]++ || reach) { /* always where a frame is made, else once per block and segment */
+        uint32_t sp = 0;
         h->read_register(engine, h->sp_register, &sp);
-        if (sp < h->lowest_sp)
-            h->lowest_sp = sp;
+        if (sp - reach < h->lowest_sp)
+            h->lowest_sp = sp - reach;
     }
     if (h->flash)
-        h->stalls[segment] += flash_fetch(h->flash, address, bytes, h->blocks[id].instructions);
+        h->stalls[segment] += flash_fetch(h->flash, address, bytes, h->blocks[id].instructions, !falls);
     h->previous = (int64_t)cell, h->previous_end = address + bytes, h->previous_in_entry = (uint32_t)in_entry;
     if (!--h->until_clock) {
         h->until_clock = CLOCK_EVERY;
@@ -200,8 +206,8 @@ void hook_block(void *engine, uint64_t address64, uint32_t bytes, void *user)
     }
 }
 
-/* Armv7-M lets single loads and stores be unaligned, but no LDM, STM, LDRD, STRD, PUSH, POP, VLDR, VSTR (DDI0403, A3.2.1).
-   Armv6-M and our RISC-V parts let none; the emulator catches the former itself. */
+/* Armv7-M lets single loads and stores be unaligned, but no LDM, STM, LDRD, STRD, PUSH, POP, VLDR, VSTR (DDI0403,
+   A3.2.1). Armv6-M and our RISC-V parts let none; the emulator catches the former itself. */
 static int must_be_aligned(struct hook *h, void *engine)
 {
     if (!h->is_thumb)

@@ -27,6 +27,14 @@ def key(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def write(path: Path, text: str) -> None:
+    """Write a small file so that a reader sees all of it or nothing."""
+    descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    Path(name).replace(path)
+
+
 def publish(kind: str, name: str, make: Callable[[Path], None], product: str = "") -> Path:
     """The folder `kind/name` of the cache, made by `make(folder)` unless it is there, with the file `product` in it.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -23,10 +24,11 @@ import numpy as np
 from ..errors import EmulationError
 from ..targets import Target
 from ..types import Array
-from . import cores, faults, toolchain
+from . import cache, cores, faults, toolchain
 from .toolchain import Firmware
 from .worker import receive, send
 
+REQUESTS_PER_WORKER = 50  # the emulator loses some 3 MB a run for good (unicorn 2.1.4)
 SPARE_SECONDS = 10.0  # for the worker's start and for what surrounds the runs
 
 
@@ -67,7 +69,7 @@ class Run:
     stack_bytes: int
     blocks: tuple[BlockCounts, ...]  # of the first inference, as the two fields below
     cycles: Cycles | str  # or why there are none
-    stalls: tuple[int, ...] | None  # cycles of waiting for flash by step; None: the part's flash is not described
+    stalls: tuple[int, ...] | None  # cycles of waiting for flash by step; None: not watched, or flash not described
 
 
 class Emulator:
@@ -75,6 +77,7 @@ class Emulator:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._served = 0
         self._lock = threading.Lock()
 
     def __enter__(self) -> Emulator:
@@ -101,12 +104,16 @@ class Emulator:
                 frame = receive(process.stdout)
             except OSError:
                 frame = None
+            except BaseException:  # interrupted halfway: the rest of the answer must not meet the next request
+                process.kill()
+                self._stop()
+                raise
             finally:
                 timer.cancel()
             if frame is None:
                 code = self._stop()
                 if late.is_set():
-                    raise EmulationError(f"the emulator gave no answer in {seconds:.0f} s and was stopped")
+                    raise EmulationError(f"the emulator gave no answer in {seconds:g} s and was stopped")
                 raise EmulationError(f"the emulator process ended by itself (exit code {code})")
         answer, blob = frame
         if "broken" in answer:
@@ -119,8 +126,12 @@ class Emulator:
             self._stop()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
+        self._served += 1
+        if self._served > REQUESTS_PER_WORKER or (self._process is not None and self._process.poll() is not None):
+            self._stop()
+        if self._process is None:
             faults.require_emulator()
+            self._served = 1
             source = str(Path(__file__).parents[2])
             paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
             self._process = subprocess.Popen(
@@ -145,34 +156,36 @@ class Emulator:
             return process.wait()
 
 
-@memoize
 def shared() -> Emulator:
-    """The emulator that this process keeps; it ends with the process."""
+    """The emulator that this process keeps; it ends with the process. A forked child starts its own."""
+    return _shared(os.getpid())
+
+
+@memoize
+def _shared(process_id: int) -> Emulator:
     emulator = Emulator()
     atexit.register(emulator.close)
     return emulator
 
 
-def run(firmware: Firmware, inputs: Sequence[Sequence[Array]], *, seconds: float = 60.0,
+def run(firmware: Firmware, inputs: Sequence[Sequence[Array]], *, seconds: float = 60.0, watched: bool = True,
         emulator: Emulator | None = None) -> Run:
     """Run `firmware` once for each entry of `inputs` (an array of the input's bytes for each input slot).
 
-    `seconds` limits each inference. Raises EmulationError where the firmware faults, runs out of time or its entry
-    function is not a straight line of one call per step.
+    `seconds` limits each inference. `watched` runs the first one again, ten times slower, with its accesses to memory
+    in view: that finds misaligned ones and gives `stalls`. Raises EmulationError where the firmware faults, runs out of
+    time or its entry function is not a straight line of one call per step.
     """
     program, image = firmware.program, firmware.image
     if not inputs:
         raise ValueError("a run needs at least one inference")
     steps = len(program.steps)
+    data = [_input_bytes(firmware, number, values) for number, values in enumerate(inputs)]
+    known = _Known(firmware, data[0])
     job = _job(firmware)
-    job.update(n_inferences=len(inputs), seconds=seconds)
-    aligned = firmware.folder / "aligned.checked"
-    if not cores.load(firmware.target.core).faults_misaligned and not aligned.exists():
-        job["watch"] = "all"
-    data = [image.contents()]
-    for number, values in enumerate(inputs):
-        data += _input_bytes(firmware, number, values)
-    answer, blob = (emulator or shared()).request(job, b"".join(data), seconds * len(inputs) + SPARE_SECONDS)
+    job.update(n_inferences=len(inputs), seconds=seconds, watch=known.still_to_watch() if watched else None)
+    request = image.contents() + b"".join(data)
+    answer, blob = (emulator or shared()).request(job, request, seconds * len(inputs) + SPARE_SECONDS)
     if "fault" in answer:
         raise faults.error(firmware, answer["fault"], seconds)
     for row in answer["instructions"]:
@@ -181,9 +194,10 @@ def run(firmware: Firmware, inputs: Sequence[Sequence[Array]], *, seconds: float
         BlockCounts(a, b, n, tuple(Cell(min(s, steps - 1), t, f) for s, t, f in cells))
         for a, b, n, cells in answer["blocks"]
     )
-    if job["watch"] == "all":
-        aligned.touch()
-    cycles, stalls = answer["cycles"], answer["stalls"]
+    cycles, stalls = answer["cycles"], known.stalls
+    if job["watch"]:
+        stalls = answer["stalls"]
+        known.keep(stalls)
     return Run(
         outputs=_split(blob, firmware, len(inputs)),
         instructions=tuple(_fold(row, steps) for row in answer["instructions"]),
@@ -201,15 +215,43 @@ def check(firmware: Firmware, emulator: Emulator | None = None) -> None:
     passed = firmware.folder / f"{target.isa}.checked"
     if passed.exists():
         return
-    code, base = image.contents(), image.text_start
     ranges = [[start, end - start] for start, end in image.code]
-    data = b"".join(code[start - base : end - base] for start, end in image.code)
+    data = b"".join(image.read(start, end) for start, end in image.code)
     request = {"do": "check", "isa": target.isa, "ranges": ranges}
     answer, _ = (emulator or shared()).request(request, data, SPARE_SECONDS)
     if answer["foreign"]:
         found = "; ".join(f"'{text}' in {faults.place(image, at)}" for at, text in answer["foreign"])
         raise EmulationError(f"{target.id} has no such instruction ({target.isa}): {found}")
     passed.touch()
+
+
+class _Known:
+    """What earlier watched runs of this firmware found, kept beside it: watching takes ten times a plain run.
+
+    Waiting for flash is kept for each first input; that no access is misaligned is taken from the first input ever run.
+    """
+
+    def __init__(self, firmware: Firmware, first_input: bytes) -> None:
+        core, flash = cores.load(firmware.target.core), _flash(firmware.target)
+        self._aligned = firmware.folder / "aligned.checked"
+        self._waits = firmware.folder / f"waits-{cache.key([flash, first_input.hex()])}.json"
+        self._must_align = not core.faults_misaligned and not self._aligned.exists()
+        self._has_flash = flash is not None
+        self.stalls: list[int] | None = None
+        if self._has_flash and self._waits.exists():
+            self.stalls = json.loads(self._waits.read_text(encoding="utf-8"))
+
+    def still_to_watch(self) -> str | None:
+        """The worker's `watch`."""
+        if self._must_align:
+            return "all"
+        return "flash" if self._has_flash and self.stalls is None else None
+
+    def keep(self, stalls: list[int] | None) -> None:
+        """Remember a watched run that went well."""
+        self._aligned.touch()
+        if stalls is not None:
+            cache.write(self._waits, json.dumps(stalls))
 
 
 def _job(firmware: Firmware) -> dict[str, Any]:
@@ -223,7 +265,7 @@ def _job(firmware: Firmware) -> dict[str, Any]:
         "memory": [{"origin": r.origin, "bytes": r.bytes, "kind": r.kind} for r in target.memory],
         "segments": [[s.address, s.bytes] for s in image.segments],
         "code_start": image.text_start, "code_bytes": image.text_bytes,
-        "flash": flash, "watch": "flash" if flash else None,
+        "flash": flash,
         "stack": [stack.start, image.symbol("__stack_top").address],
         "reset": image.symbol("Reset").address, "idle": image.symbol("ratti_idle").address,
         "entry": entry.address, "entry_end": entry.end, "arena": image.symbol("ratti_arena").address,
@@ -234,14 +276,14 @@ def _job(firmware: Firmware) -> dict[str, Any]:
 
 
 def _flash(target: Target) -> list[int] | None:
-    region, cache = target.region("code"), target.flash_cache
-    if cache is None or region.wait_states is None:
+    region, front = target.region("code"), target.flash_cache
+    if front is None or region.wait_states is None:
         return None
-    return [region.origin, region.bytes, region.wait_states, cache.read_bytes, int(cache.prefetch), cache.line_bytes,
-            cache.code_lines, cache.data_lines]
+    return [region.origin, region.bytes, region.wait_states, front.read_bytes, int(front.prefetch), front.line_bytes,
+            front.code_lines, front.data_lines]
 
 
-def _input_bytes(firmware: Firmware, number: int, values: Sequence[Array]) -> list[bytes]:
+def _input_bytes(firmware: Firmware, number: int, values: Sequence[Array]) -> bytes:
     slots = firmware.program.inputs
     if len(values) != len(slots):
         raise ValueError(f"inference {number}: {len(values)} inputs for a program with {len(slots)}")
@@ -249,7 +291,7 @@ def _input_bytes(firmware: Firmware, number: int, values: Sequence[Array]) -> li
     for index, (raw, slot) in enumerate(zip(encoded, slots, strict=True)):
         if len(raw) != slot.bytes:
             raise ValueError(f"inference {number}: input {index} has {len(raw)} bytes, the program takes {slot.bytes}")
-    return encoded
+    return b"".join(encoded)
 
 
 def _check_segments(segments: int, steps: int, entry: str) -> None:

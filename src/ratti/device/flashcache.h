@@ -1,8 +1,10 @@
 /* The accelerator between a core and its flash: how many cycles the core waits for code and for constants.
 
-   Flash delivers units of `read_bytes` and takes wait_states + 1 cycles for one. Recently used lines stay in a small fully
-   associative cache, least recently used out first; a line of several units fills unit by unit. The prefetcher reads the
-   next unit while the current one executes. Not modeled: code and data that ask for flash in the same cycle. */
+   Flash delivers units of `read_bytes` and takes wait_states + 1 cycles for one. Recently used lines stay in a small
+   fully associative cache, least recently used out first; a line of several units fills unit by unit, with what was
+   prefetched too. The prefetcher reads the next unit while the current one executes. Source of this behavior: RM0440,
+   section 3.3.4 (that prefetched code is kept is our reading of it). Not modeled: code and data that ask for flash in
+   the same cycle. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,17 +70,20 @@ static void flash_clear(struct flash *f)
     f->code_unit = f->data_unit = f->executed = 0;
 }
 
-/* Cycles that the core waits while it fetches a block. */
-static uint32_t flash_fetch(struct flash *f, uint32_t address, uint32_t bytes, uint32_t instructions)
+/* Cycles that the core waits while it fetches a block. Its instructions are spread evenly over its units, a cycle each.
+   Without a cache a jump reads anew, even within the current unit: the prefetcher has moved on. */
+static uint32_t flash_fetch(struct flash *f, uint32_t address, uint32_t bytes, uint32_t instructions, int jumped)
 {
     if (address - f->start >= f->bytes) {
         f->code_unit = 0;
         return 0;
     }
+    if (jumped && !f->code.n)
+        f->code_unit = 0;
     uint32_t stall = 0;
     const uint32_t first = (address - f->start) / f->read_bytes;
     const uint32_t last = (address - f->start + bytes - 1) / f->read_bytes;
-    const uint32_t per_unit = instructions / (last - first + 1);
+    const uint32_t units = last - first + 1;
     for (uint32_t unit = first; unit <= last; unit++) {
         if (unit + 1 != f->code_unit) {
             if (!lines_use(&f->code, unit * f->read_bytes)) {
@@ -89,7 +94,7 @@ static uint32_t flash_fetch(struct flash *f, uint32_t address, uint32_t bytes, u
             }
             f->code_unit = unit + 1, f->executed = 0;
         }
-        f->executed += per_unit;
+        f->executed += instructions * (unit - first + 1) / units - instructions * (unit - first) / units;
     }
     return stall;
 }

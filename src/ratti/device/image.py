@@ -78,6 +78,12 @@ class Image:
         data = Path(self.path).read_bytes()
         return b"".join(data[s.file_offset : s.file_offset + s.bytes] for s in self.segments)
 
+    def read(self, start: int, end: int) -> bytes:
+        """What the image loads from address `start` to `end`."""
+        segment = next(s for s in self.segments if s.address <= start and end <= s.address + s.bytes)
+        offset = segment.file_offset + start - segment.address
+        return Path(self.path).read_bytes()[offset : offset + end - start]
+
     def save(self, path: Path) -> None:
         fields = asdict(self)
         del fields["path"]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from .. import registry
 
+UNKNOWN = "unknown"
 Rule = Callable[[str, str, int], bool]  # (mnemonic, operands, bytes) -> the target has it
 
 _V6M_LONG = {"bl", "dmb", "dsb", "isb", "mrs", "msr"}
@@ -68,7 +69,7 @@ ISAS: dict[str, tuple[str, bool, Rule]] = {
 
 
 def decode(isa: str, code: bytes, address: int) -> Iterator[tuple[int, int, str, str]]:
-    """(address, bytes, mnemonic, operands) of each instruction; what no table knows is "?"."""
+    """(address, bytes, mnemonic, operands) of each instruction; what no table knows is UNKNOWN."""
     if isa not in ISAS:
         raise registry.unknown("isa", isa, ISAS)
     import capstone
@@ -85,10 +86,12 @@ def decode(isa: str, code: bytes, address: int) -> Iterator[tuple[int, int, str,
             yield found
             at = found[0] + found[1] - address
         if at < len(code):
-            low, high = code[at], code[min(at + 1, len(code) - 1)]
-            size = 4 if (high >= 0xE8 if arch == "arm" else low & 3 == 3) else 2
-            yield address + at, min(size, len(code) - at), "?", code[at : at + size].hex()
-            at += size
+            halves = [int.from_bytes(code[i : i + 2], "little") for i in range(at, min(at + 4, len(code)), 2)]
+            is_long = len(halves) == 2 and (halves[0] >= 0xE800 if arch == "arm" else halves[0] & 3 == 3)
+            halves = halves if is_long else halves[:1]
+            ordered = halves if arch == "arm" else halves[::-1]
+            yield address + at, 2 * len(halves), UNKNOWN, "0x" + "".join(f"{h:04x}" for h in ordered)
+            at += 2 * len(halves)
 
 
 def foreign(isa: str, pieces: Iterable[tuple[int, bytes]], limit: int = 5) -> list[tuple[int, str]]:
@@ -96,7 +99,7 @@ def foreign(isa: str, pieces: Iterable[tuple[int, bytes]], limit: int = 5) -> li
     found: list[tuple[int, str]] = []
     for address, code in pieces:
         for at, size, mnemonic, operands in decode(isa, code, address):
-            if mnemonic == "?" or not ISAS[isa][2](mnemonic, operands, size):
+            if mnemonic == UNKNOWN or not ISAS[isa][2](mnemonic, operands, size):
                 found.append((at, f"{mnemonic} {operands}".strip()))
                 if len(found) == limit:
                     return found

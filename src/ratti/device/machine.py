@@ -63,7 +63,7 @@ _RISCV = Registers(
 class Block(ctypes.Structure):
     """A basic block that ran, as the hook records it."""
 
-    _fields_ = (("address", ctypes.c_uint32), ("bytes", ctypes.c_uint32), ("instructions", ctypes.c_uint32))
+    _fields_ = tuple((name, ctypes.c_uint32) for name in ("address", "bytes", "instructions", "reach"))
 
 
 def load_hook(path: str) -> ctypes.CDLL:
@@ -111,9 +111,15 @@ class Machine:
         self._add_hooks()
         if watch:
             self._watch(*watch)
-        self._start_up()
+        try:
+            self._start_up()
+        except FaultError:
+            self.close()
+            raise
 
     def close(self) -> None:
+        """Free the emulated memory now: the callbacks tie this object and the engine into a cycle."""
+        self.uc = None
         self.library.hook_free(self.hook)
 
     def run(self, values: list[bytes]) -> list[bytes]:
@@ -151,12 +157,12 @@ class Machine:
         return found
 
     def stack_bytes(self) -> int:
-        """The deepest the stack has been since start-up: bytes written, or below which the stack pointer went."""
+        """The deepest the stack has been since start-up: bytes written, or reserved by moving the stack pointer."""
         bottom, top = self.job["stack"]
         content = bytes(self.uc.mem_read(bottom, top - bottom))
         untouched = len(content) - len(content.lstrip(bytes([FILL])))
         written: int = top - bottom - untouched
-        return max(written, top - min(self.lowest_sp, top))
+        return max(written, int(top - min(self.lowest_sp, top)))
 
     def _engine(self) -> Any:
         if self.job["arch"] == "arm":

@@ -42,7 +42,7 @@ _OVERFLOW = re.compile(r"section '(\S+)' will not fit in region '(\S+)': overflo
 
 @dataclass(frozen=True)
 class Firmware:
-    """A linked program for one target. `built_for` is the target whose memories were linked against."""
+    """A linked program for one target, and the folder of the cache that holds it."""
 
     program: Program
     target: Target
@@ -57,7 +57,7 @@ class Firmware:
 
 
 def build(program: Program, target: Target, optimize: str = "speed", flags: tuple[str, ...] = ()) -> Firmware:
-    """Firmware of `program` for `target`; `flags` go to the program's own sources.
+    """Firmware of `program` for `target`; `flags` go to every compilation, the runtime's too.
 
     Raises ToolchainError where the compiler refuses, DoesNotFitError (with numbers) where the image is too large.
     """

@@ -66,46 +66,88 @@ RATTI_INLINE void ratti_dsp_column(const int8_t *in, int16_t *column, int32_t to
     }
 }
 
-/* Sums of two channel pairs: for each pixel S0 and 256 * S1 + S0. */
+/* Sums of two channel pairs: for each pixel S0 and 256 * S1 + S0. The assembly below knows the order. */
 typedef struct {
     int32_t low[2][2], both[2][2]; /* [channel pair][pixel] */
 } ratti_dsp_sums;
 
-#if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
-/* Thirteen instructions for sixteen products; all registers are in use. */
-RATTI_INLINE void ratti_dsp_multiply_pair(const int16_t *columns, const uint32_t *weights, int32_t depth,
-                                          ratti_dsp_sums *s, const int32_t unroll)
+#if defined(__ARM_FEATURE_DSP) && __ARM_ARCH_PROFILE == 'M'
+#define RATTI_DSP_ASSEMBLY 1
+#define RATTI_NAKED static __attribute__((naked, noinline))
+#define RATTI_ARGUMENT __attribute__((unused))
+
+/* Thirteen instructions for sixteen products: four channels of two pixels, two elements deep.
+   r0 columns, r1 weights, r4-r7 low, r8-r11 both; r2, r12 and lr are free. */
+#define RATTI_DSP_STEP(offset, next) \
+    "ldrd r2, r12, [r0, #" offset "]\n ldr lr, [r1, #" offset "]\n" \
+    "smlad r8, lr, r2, r8\n smlad r9, lr, r12, r9\n sxtb16 lr, lr\n" \
+    "smlad r4, lr, r2, r4\n smlad r5, lr, r12, r5\n ldr lr, [r1, #" next "]\n" \
+    "smlad r10, lr, r2, r10\n smlad r11, lr, r12, r11\n sxtb16 lr, lr\n" \
+    "smlad r6, lr, r2, r6\n smlad r7, lr, r12, r7\n"
+#define RATTI_DSP_STEPS_2 RATTI_DSP_STEP("0", "4") RATTI_DSP_STEP("8", "12")
+#define RATTI_DSP_STEPS_4 RATTI_DSP_STEPS_2 RATTI_DSP_STEP("16", "20") RATTI_DSP_STEP("24", "28")
+#define RATTI_DSP_STEPS_8 \
+    RATTI_DSP_STEPS_4 RATTI_DSP_STEP("32", "36") RATTI_DSP_STEP("40", "44") \
+    RATTI_DSP_STEP("48", "52") RATTI_DSP_STEP("56", "60")
+
+/* Steps in eights up to the column r3, then four and two as the depth, loaded by `load`, has them. */
+#define RATTI_DSP_LOOP(load) \
+    "cmp r0, r3\n beq 2f\n" \
+    "1:\n" RATTI_DSP_STEPS_8 "adds r0, #64\n adds r1, #64\n cmp r0, r3\n bne 1b\n" \
+    "2:\n" load "lsls r3, r3, #29\n bcc 3f\n" /* carry: depth has an 8; negative: depth has a 4 */ \
+    RATTI_DSP_STEPS_4 "add.w r0, r0, #32\n add.w r1, r1, #32\n" \
+    "3:\n bpl 4f\n" RATTI_DSP_STEPS_2 "add.w r0, r0, #16\n add.w r1, r1, #16\n" \
+    "4:\n"
+
+/* Adds `depth` products to each of eight sums. */
+RATTI_NAKED void ratti_dsp_multiply_quad(RATTI_ARGUMENT const int16_t *columns, RATTI_ARGUMENT const uint32_t *weights,
+                                         RATTI_ARGUMENT ratti_dsp_sums *sums, RATTI_ARGUMENT int32_t depth)
 {
-    const int16_t *end = columns + 2 * depth;
-    uint32_t x0, x1, w;
     __asm__ volatile(
-        "1:\n"
-        ".set ratti_step, 0\n"
-        ".rept %c[unroll]\n"
-        "ldrd %[x0], %[x1], [%[x], #8 * ratti_step]\n"
-        "ldr %[w], [%[q], #8 * ratti_step]\n"
-        "smlad %[b00], %[w], %[x0], %[b00]\n"
-        "smlad %[b01], %[w], %[x1], %[b01]\n"
-        "sxtb16 %[w], %[w]\n"
-        "smlad %[l00], %[w], %[x0], %[l00]\n"
-        "smlad %[l01], %[w], %[x1], %[l01]\n"
-        "ldr %[w], [%[q], #8 * ratti_step + 4]\n"
-        "smlad %[b10], %[w], %[x0], %[b10]\n"
-        "smlad %[b11], %[w], %[x1], %[b11]\n"
-        "sxtb16 %[w], %[w]\n"
-        "smlad %[l10], %[w], %[x0], %[l10]\n"
-        "smlad %[l11], %[w], %[x1], %[l11]\n"
-        ".set ratti_step, ratti_step + 1\n"
-        ".endr\n"
-        "adds %[x], #8 * %c[unroll]\n"
-        "adds %[q], #8 * %c[unroll]\n"
-        "cmp %[x], %[end]\n"
-        "bne 1b\n"
-        : [x0] "=&r"(x0), [x1] "=&r"(x1), [w] "=&r"(w), [x] "+r"(columns), [q] "+r"(weights),
-          [l00] "+r"(s->low[0][0]), [l01] "+r"(s->low[0][1]), [l10] "+r"(s->low[1][0]), [l11] "+r"(s->low[1][1]),
-          [b00] "+r"(s->both[0][0]), [b01] "+r"(s->both[0][1]), [b10] "+r"(s->both[1][0]), [b11] "+r"(s->both[1][1])
-        : [end] "r"(end), [unroll] "i"(unroll)
-        : "cc", "memory");
+        "push {r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
+        "ldm r2, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "bic r3, r3, #15\n add r3, r0, r3, lsl #2\n"
+        RATTI_DSP_LOOP("ldr r3, [sp, #4]\n")
+        "ldr r0, [sp]\n stm r0, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "pop {r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n");
+}
+
+/* All tiles of four channels of two pixels with RATTI_SINGLE rounding to the whole int8 range. */
+typedef struct {
+    const int16_t *columns, *eights; /* the windows, and where their depth in sixteens ends */
+    const ratti_channel *channels;
+    int8_t *out;
+    int32_t out_c;
+    const int8_t *end; /* of the first pixel's outputs */
+    int32_t depth;
+} ratti_dsp_job;
+
+RATTI_NAKED void ratti_dsp_quads(RATTI_ARGUMENT ratti_dsp_job *job, RATTI_ARGUMENT const uint32_t *weights)
+{
+    __asm__ volatile(
+        "push {r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
+        "5:\n"
+        "ldr r12, [r0, #8]\n"
+        "ldr r4, [r12]\n ldr r2, [r12, #12]\n ldr r6, [r12, #24]\n ldr r3, [r12, #36]\n"
+        "add r8, r4, r2, lsl #8\n add r10, r6, r3, lsl #8\n"
+        "mov r5, r4\n mov r7, r6\n mov r9, r8\n mov r11, r10\n"
+        "ldrd r0, r3, [r0]\n"
+        RATTI_DSP_LOOP("ldr r3, [sp]\n ldr r3, [r3, #24]\n")
+        "ldr r0, [sp]\n ldrd r12, lr, [r0, #8]\n"
+        "sub r8, r8, r4\n sub r9, r9, r5\n sub r10, r10, r6\n sub r11, r11, r7\n"
+        "asr r8, r8, #8\n asr r9, r9, #8\n asr r10, r10, #8\n asr r11, r11, #8\n"
+        "ldrd r2, r3, [r12, #4]\n smmla r4, r4, r2, r3\n smmla r5, r5, r2, r3\n"
+        "ldrd r2, r3, [r12, #16]\n smmla r8, r8, r2, r3\n smmla r9, r9, r2, r3\n"
+        "ldrd r2, r3, [r12, #28]\n smmla r6, r6, r2, r3\n smmla r7, r7, r2, r3\n"
+        "ldrd r2, r3, [r12, #40]\n smmla r10, r10, r2, r3\n smmla r11, r11, r2, r3\n"
+        "ssat r4, #8, r4\n ssat r5, #8, r5\n ssat r6, #8, r6\n ssat r7, #8, r7\n"
+        "ssat r8, #8, r8\n ssat r9, #8, r9\n ssat r10, #8, r10\n ssat r11, #8, r11\n"
+        "ldrd r2, r3, [r0, #16]\n add r2, lr\n"
+        "strb r4, [lr]\n strb r8, [lr, #1]\n strb r6, [lr, #2]\n strb r10, [lr, #3]\n"
+        "strb r5, [r2]\n strb r9, [r2, #1]\n strb r7, [r2, #2]\n strb r11, [r2, #3]\n"
+        "add lr, lr, #4\n add r12, r12, #48\n strd r12, lr, [r0, #8]\n"
+        "cmp lr, r3\n bne 5b\n"
+        "pop {r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n");
 }
 #endif
 
@@ -113,17 +155,9 @@ RATTI_INLINE void ratti_dsp_multiply(const int16_t *columns, const uint32_t *wei
                                      const int32_t depth, const int32_t pixels, const int32_t pairs)
 {
     int32_t i, k, p;
-#if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
+#if defined(RATTI_DSP_ASSEMBLY)
     if (pixels == 2 && pairs == 2) {
-        if (depth <= 40) {
-            ratti_dsp_multiply_pair(columns, weights, depth, s, depth / 2);
-        } else if (depth % 16 == 0) {
-            ratti_dsp_multiply_pair(columns, weights, depth, s, 8);
-        } else if (depth % 8 == 0) {
-            ratti_dsp_multiply_pair(columns, weights, depth, s, 4);
-        } else {
-            ratti_dsp_multiply_pair(columns, weights, depth, s, 2);
-        }
+        ratti_dsp_multiply_quad(columns, weights, s, depth);
         return;
     }
 #endif
@@ -200,7 +234,23 @@ RATTI_INLINE void ratti_dsp_pixels(const int8_t *in, int16_t *columns, int8_t *o
         }
     }
     out += pixel * s.out_c;
-    for (o = 0; o + 4 <= s.out_c; o += 4) {
+    o = 0;
+#if defined(RATTI_DSP_ASSEMBLY)
+    if (pixels == 2 && s.out_c >= 4 && s.out.rounding == RATTI_SINGLE && s.out.low == -128 && s.out.high == 127) {
+        ratti_dsp_job job;
+        o = s.out_c / 4 * 4;
+        job.columns = columns;
+        job.eights = columns + 2 * (depth & ~15);
+        job.channels = channels;
+        job.out = out;
+        job.out_c = s.out_c;
+        job.end = out + o;
+        job.depth = depth;
+        ratti_dsp_quads(&job, weights);
+        weights += o / 4 * depth;
+    }
+#endif
+    for (; o + 4 <= s.out_c; o += 4) {
         ratti_dsp_tile(columns, out + o, weights, channels + o, s, pixels, 4);
         weights += depth;
     }

@@ -17,8 +17,8 @@ from ratti.types import Array
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror")
 # zig cannot link AddressSanitizer; trapping needs no run-time library, which zig would build first (25 s).
-UNDEFINED = ("zig", "-O1", "-fsanitize=undefined", "-fsanitize-trap=undefined")
-ADDRESS = ("gcc", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+UNDEFINED = ("zig", "-O0", "-fsanitize=undefined", "-fsanitize-trap=undefined")
+ADDRESS = ("gcc", "-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 _INCLUDES = "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
 _CALL = re.compile(r"^    (\w+)\((.*?)\);$", re.S | re.M)

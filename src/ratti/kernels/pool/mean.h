@@ -1,25 +1,25 @@
 #include "../support/core.h"
 
-/* Mean over the first of two dimensions (count, inner), rescaled. The rows are not split: row_begin is 0 and row_end 1.
+/* Mean over the middle one of three dimensions (outer, count, inner), rescaled; `row_outer` of the outer ones make a row.
    `out` must not overlap `in`. */
 typedef struct {
-    int32_t count, inner, in_zero, multiplier, shift;
+    int32_t row_outer, count, inner, in_zero, multiplier, shift;
     ratti_output out;
 } ratti_mean_sizes;
 
 RATTI_INLINE void ratti_mean(const int8_t *in, int8_t *out, int32_t row_begin, int32_t row_end,
                              const ratti_mean_sizes s)
 {
-    int32_t i, k;
-    (void)row_begin;
-    (void)row_end;
-    for (i = 0; i < s.inner; ++i) {
-        const int8_t *source = in + i;
-        int32_t sum = -s.in_zero * s.count;
-        for (k = 0; k < s.count; ++k) {
-            sum += *source;
-            source += s.inner;
+    int32_t o, i, k;
+    for (o = row_begin * s.row_outer; o < row_end * s.row_outer; ++o) {
+        for (i = 0; i < s.inner; ++i) {
+            const int8_t *source = in + o * s.count * s.inner + i;
+            int32_t sum = -s.in_zero * s.count;
+            for (k = 0; k < s.count; ++k) {
+                sum += *source;
+                source += s.inner;
+            }
+            out[o * s.inner + i] = ratti_output_code(sum, s.multiplier, s.shift, s.out);
         }
-        out[i] = ratti_output_code(sum, s.multiplier, s.shift, s.out);
     }
 }

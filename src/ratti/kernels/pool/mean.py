@@ -19,11 +19,12 @@ class PoolMean(Kernel):
     def supports(self, work: Work) -> bool:
         assert isinstance(work.op, Mean)
         axes = work.op.axes
-        # Rows are the outer dimension here, so the output must not be cut along another one.
-        return axes == tuple(range(axes[0], axes[-1] + 1)) and work.rows == 1 and self._outer(work) == 1
+        adjacent = axes == tuple(range(axes[0], axes[-1] + 1))
+        return adjacent and self._outer(work) % work.rows == 0
 
     @staticmethod
     def _outer(work: Work) -> int:
+        """Elements of the dimensions before those that are averaged."""
         assert isinstance(work.op, Mean)
         return math.prod(work.types[0].shape[: work.op.axes[0]])
 
@@ -37,8 +38,9 @@ class PoolMean(Kernel):
         count = op.count(source.shape)
         wide = shift > -1 or 255 * count >= FAST_LIMIT
         fields: dict[str, Constant] = {
+            "row_outer": self._outer(work) // work.rows,
             "count": count,
-            "inner": work.output.elements,
+            "inner": work.output.elements // self._outer(work),
             "in_zero": source.zero_point,
             "multiplier": multiplier,
             "shift": -shift,

@@ -24,7 +24,7 @@ Constant = int | Struct
 # What instruction sets offer to kernels, by the names that targets use; `portable` is any C compiler.
 FEATURES: Mapping[str, frozenset[str]] = {
     "portable": frozenset({"multiply", "registers32"}),
-    "armv6m": frozenset({"multiply"}),
+    "armv6m": frozenset({"multiply", "thumb"}),
     "armv7m": frozenset({"multiply", "long_multiply"}),
     "armv7em": frozenset({"multiply", "long_multiply", "dsp"}),
     "armv7em_dp": frozenset({"multiply", "long_multiply", "dsp"}),

@@ -19,7 +19,7 @@ class ConvScalar(Kernel):
         return groups(work) == 1
 
     def instructions(self, work: Work) -> float:
-        per_mac = 4.0 if "multiply" in work.features else 12.0
+        per_mac = 3.0 if "registers32" in work.features else 7.0 if "multiply" in work.features else 15.0
         copied = 0 if is_pointwise(work) else pixels(work) * depth(work) * 4
         return work.macs * per_mac + work.output.elements * 25 + copied
 

@@ -1,0 +1,48 @@
+"""Convolution for Armv6-M: sums in the high registers, unsigned inputs."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from .._channels import accumulator_bounds
+from ..base import Call, Kernel, Table, Work
+from ._sizes import LINEAR, channels, depth, filters, groups, pixels, sizes
+
+LIMIT = 1 << 31
+OFFSET = 128  # that inputs are stored with
+
+
+class ConvThumb(Kernel):
+    name: ClassVar[str] = "conv_thumb"
+    header: ClassVar[str] = "conv/thumb.h"
+    ops = LINEAR
+    requires = frozenset({"thumb"})
+
+    def supports(self, work: Work) -> bool:
+        if groups(work) != 1:
+            return False
+        low, high = accumulator_bounds(self._filters(work), self._bias(work) + OFFSET * self._filters(work).sum(axis=1))
+        return bool(max(-low.min(), high.max()) < LIMIT)
+
+    @staticmethod
+    def _filters(work: Work) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+        return filters(work).reshape(work.output.shape[-1], -1).astype(np.int64)
+
+    def _bias(self, work: Work) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+        """The bias for inputs that are `OFFSET` too large."""
+        return channels(work).bias - OFFSET * self._filters(work).sum(axis=1)
+
+    def instructions(self, work: Work) -> float:
+        waste = 2 if pixels(work) == 1 else 1
+        return work.macs * 3.8 * waste + work.output.elements * 45 + pixels(work) * depth(work) * 5
+
+    def call(self, work: Work) -> Call:
+        w = self._filters(work)
+        w = np.pad(w, ((0, len(w) % 2), (0, -w.shape[1] % 4)))
+        packed = w.reshape(-1, 2, w.shape[1]).transpose(0, 2, 1).ravel()
+        records = channels(work).table.data.copy()
+        records[:, 0] = self._bias(work)
+        tables = (Table("weights", "int8_t", packed), Table("channels", "ratti_channel", records))
+        return Call("ratti_conv_thumb", {"sizes": sizes(work)}, tables, 2 * w.shape[1])

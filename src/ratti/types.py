@@ -86,12 +86,14 @@ class Quant:
         scale, zero_point = self.scalar
         scaled = np.asarray(real, np.float64) / scale
         codes = np.trunc(scaled + np.copysign(0.5, scaled)) + zero_point
-        return np.clip(codes, *dtype.limits).astype(dtype.numpy)
+        saturated: Array = np.clip(codes, *dtype.limits)
+        return saturated.astype(dtype.numpy)
 
     def dequantize(self, codes: Array) -> Array:
         scale, zero_point = self.scalar
         real: Array = (codes.astype(np.float64) - zero_point) * scale
-        return real.astype(np.float32)
+        floats: Array = real.astype(np.float32)
+        return floats
 
 
 @dataclass(frozen=True)

@@ -199,12 +199,12 @@ def array(name: str, ctype: str, data: Array) -> str:
 def _header(name: str, plan: Plan, inputs: Sequence[Port], outputs: Sequence[Port]) -> str:
     prefix, graph = name.upper(), plan.graph
     lines = [
-        f"/* {name}: an int8 network, emitted by ratti. {graph.macs():,} multiply-accumulates, {len(plan.steps)} steps.",
+        f"/* {name}: an int8 network, emitted by ratti. {graph.macs():,} multiply-accumulates in {len(plan.steps)} steps.",
         "",
-        f"   Write the input's codes to arena + {port_macro(prefix, 'INPUT', inputs, 0)}_OFFSET, call {name}_run(arena), "
-        "read the output's codes.",
-        "   real = SCALE * (code - ZERO_POINT). The arena is aligned to 4 bytes; between calls it is free for other use.",
-        "   Running overwrites the inputs. No heap, no static data, no floating point. */",
+        f"   Write the input's codes to arena + {port_macro(prefix, 'INPUT', inputs, 0)}_OFFSET,",
+        f"   call {name}_run(arena), read the output's codes. real = SCALE * (code - ZERO_POINT).",
+        "   The arena is aligned to 4 bytes; between calls it is free for other use. Running overwrites the inputs.",
+        "   No heap, no static data, no floating point. */",
         f"#ifndef {prefix}_H",
         f"#define {prefix}_H",
         "",

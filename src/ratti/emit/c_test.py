@@ -10,7 +10,9 @@ from ..types import Array
 from .c import CSources, array, port_macro
 
 
-def emit(sources: CSources, name: str, inputs: Sequence[Sequence[Array]], outputs: Sequence[Sequence[Array]]) -> Mapping[str, str]:
+def emit(
+    sources: CSources, name: str, inputs: Sequence[Sequence[Array]], outputs: Sequence[Sequence[Array]]
+) -> Mapping[str, str]:
     """`<name>_test.c`: exits with 0 where all outputs are equal, with 1 otherwise. One vector per inference."""
     prefix, count = name.upper(), len(inputs)
     lines = [

@@ -60,7 +60,9 @@ def channel_table(operands: Sequence[Operand], output: TensorType, weights: Arra
     multiplier, right = np.broadcast_to(multiplier, bias.shape), np.broadcast_to(-shift, bias.shape)
     low, high = accumulator_bounds(weights, bias)
     if low.min() <= INT32_MIN or high.max() >= INT32_MAX:
-        raise UnsupportedError(f"accumulators of a layer with {len(bias)} outputs leave int32: its biases are too large")
+        raise UnsupportedError(
+            f"accumulators of a layer with {len(bias)} outputs leave int32: its biases are too large"
+        )
     rounding, adjust = Rounding.DOUBLE, right
     if max(-low.min(), high.max()) >= FAST_LIMIT or right.min() < 1:
         rounding = Rounding.GENERAL

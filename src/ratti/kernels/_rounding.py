@@ -1,8 +1,8 @@
 """From accumulators to output codes with one multiplication: constants searched for, and proven by thresholds.
 
 TFLite rounds twice; both steps are monotone, so a channel is described by its thresholds: the smallest accumulator
-T(c) that gives at least the code c. A single step, floor((acc + b) * M / 2**32) + C, is monotone too, so it is the same
-function wherever its thresholds are the same. With t = 2**32 / M that means
+T(c) that gives at least the code c. A single step, floor((acc + b) * M / 2**32) + C, is monotone too, so it is the
+same function wherever its thresholds are the same. With t = 2**32 / M that means
 
     C * t + b  in  [max(c * t - T(c)), min(c * t - T(c)) + 1)   over the thresholds that accumulators can reach.
 

@@ -60,10 +60,10 @@ def make_plan(
     arena_limit: int | None = None,
     kernels: Mapping[str, Kernel] | None = None,
 ) -> Plan:
-    """A plan for a core with `features`: the fastest kernels, or slower ones with less scratch where `arena_limit` asks.
+    """A plan for a core with `features`: the fastest kernels, or slower ones with less scratch for `arena_limit`.
 
-    `kernels` fixes the choice for nodes by name. UnsupportedError where the graph is not int8 or no kernel serves a node. A plan over `arena_limit` is still
-    returned: it is the smallest that was found.
+    `kernels` fixes the choice for nodes by name. A plan over `arena_limit` is still returned: it is the smallest that
+    was found. UnsupportedError where the graph is not int8 or no kernel serves a node.
     """
     if not graph.is_quantized:
         raise UnsupportedError(f"model '{graph.name}' is a float model; only int8 models become firmware")
@@ -73,9 +73,7 @@ def make_plan(
         raise UnsupportedError(f"model '{graph.name}' computes nothing")
     fixed = kernels or {}
     works = [Work.of(graph, n, features) for n in nodes]
-    options = [
-        [fixed[n.name]] if n.name in fixed else _kernels(n, w) for n, w in zip(nodes, works, strict=True)
-    ]
+    options = [[fixed[n.name]] if n.name in fixed else _kernels(n, w) for n, w in zip(nodes, works, strict=True)]
     choice = [o[0] for o in options]
     plan = _plan(graph, nodes, works, choice)
     while arena_limit is not None and plan.arena_bytes > arena_limit:
@@ -98,7 +96,9 @@ def _refuse_unplannable(graph: Graph) -> None:
     for node in graph.nodes:
         for type in (*graph.input_types(node), *graph.output_types(node)):
             if len(type.shape) == 4 and type.shape[0] != 1 and type not in _constant_types(graph, node):
-                raise UnsupportedError(f"{node.op.name} '{node.name}' works on a batch of {type.shape[0]} inside the model")
+                raise UnsupportedError(
+                    f"{node.op.name} '{node.name}' works on a batch of {type.shape[0]} inside the model"
+                )
 
 
 def _constant_types(graph: Graph, node: Node) -> list[TensorType]:
@@ -129,7 +129,10 @@ def _plan(graph: Graph, nodes: Sequence[Node], works: Sequence[Work], kernels: S
     in_place = [k.in_place(w) for k, w in zip(kernels, works, strict=True)]
     homes, blocks = _storage(graph, nodes, in_place)
     _, separate = _storage(graph, nodes, [()] * len(nodes))
-    scratch = [Block(f"{n.name}/scratch", c.scratch_bytes or 0, k, k) for k, (n, c) in enumerate(zip(nodes, calls, strict=True))]
+    scratch = [
+        Block(f"{n.name}/scratch", c.scratch_bytes or 0, k, k)
+        for k, (n, c) in enumerate(zip(nodes, calls, strict=True))
+    ]
     everything = [*blocks, *(s for s in scratch if s.bytes)]
     placed, arena_bytes = place(everything)
     offsets = {value: placed[home] for value, home in homes.items()}

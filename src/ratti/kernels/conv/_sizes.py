@@ -22,7 +22,7 @@ def filters(work: Work) -> Array:
 
 def depth(work: Work) -> int:
     """Elements of one window."""
-    return filters(work)[0].size
+    return int(filters(work)[0].size)
 
 
 def pixels(work: Work) -> int:

@@ -19,4 +19,6 @@ class ConvDirect(Kernel):
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "int8_t", filters(work).ravel())
-        return Call("ratti_conv_direct", {"sizes": sizes(work), "groups": groups(work)}, (weights, channels(work).table))
+        return Call(
+            "ratti_conv_direct", {"sizes": sizes(work), "groups": groups(work)}, (weights, channels(work).table)
+        )

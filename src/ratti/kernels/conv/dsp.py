@@ -28,9 +28,7 @@ class ConvDsp(Kernel):
         low, high = accumulator_bounds(w, channels(work).bias)
         upper = slice(1, None, 2)
         # 256 * -128 + w0 does not fit a halfword where w0 is negative.
-        return bool(
-            w[upper].min(initial=0) > -128 and np.maximum(-low, high)[upper].max(initial=0) < HIGH_LIMIT
-        )
+        return bool(w[upper].min(initial=0) > -128 and np.maximum(-low, high)[upper].max(initial=0) < HIGH_LIMIT)
 
     def instructions(self, work: Work) -> float:
         copied = pixels(work) * depth(work) * (1.5 if work.types[0].shape[-1] % 4 == 0 else 3)

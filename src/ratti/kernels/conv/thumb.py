@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...types import Array
 from .._channels import accumulator_bounds
 from ..base import Call, Kernel, Table, Work
 from ._sizes import LINEAR, channels, depth, filters, groups, pixels, sizes
@@ -27,12 +28,13 @@ class ConvThumb(Kernel):
         return bool(max(-low.min(), high.max()) < LIMIT)
 
     @staticmethod
-    def _filters(work: Work) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    def _filters(work: Work) -> Array:
         return filters(work).reshape(work.output.shape[-1], -1).astype(np.int64)
 
-    def _bias(self, work: Work) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    def _bias(self, work: Work) -> Array:
         """The bias for inputs that are `OFFSET` too large."""
-        return channels(work).bias - OFFSET * self._filters(work).sum(axis=1)
+        shifted: Array = channels(work).bias - OFFSET * self._filters(work).sum(axis=1)
+        return shifted
 
     def instructions(self, work: Work) -> float:
         waste = 2 if pixels(work) == 1 else 1

@@ -31,7 +31,9 @@ class DepthwisePlane(Kernel):
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "int8_t", filters(work).ravel())
-        return Call("ratti_depthwise_plane", {"sizes": sizes(work)}, (weights, channels(work).table), self._plane_bytes(work))
+        return Call(
+            "ratti_depthwise_plane", {"sizes": sizes(work)}, (weights, channels(work).table), self._plane_bytes(work)
+        )
 
     @staticmethod
     def _plane_bytes(work: Work) -> int:

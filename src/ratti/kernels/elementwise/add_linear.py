@@ -74,7 +74,8 @@ def _candidates(first: float, second: float) -> Iterator[tuple[int, int, int]]:
     for shift in range(min(room, 24), max(min(room, 24) - SHIFTS, 0), -1):
         x, y = round(first * (1 << shift)), round(second * (1 << shift))
         nearby = sorted(
-            ((i, j) for i in range(-NEAR, NEAR + 1) for j in range(-NEAR, NEAR + 1)), key=lambda d: abs(d[0]) + abs(d[1])
+            ((i, j) for i in range(-NEAR, NEAR + 1) for j in range(-NEAR, NEAR + 1)),
+            key=lambda d: abs(d[0]) + abs(d[1]),
         )
         yield from ((x + i, y + j, shift) for i, j in nearby)
 

@@ -199,7 +199,8 @@ def array(name: str, ctype: str, data: Array) -> str:
 def _header(name: str, plan: Plan, inputs: Sequence[Port], outputs: Sequence[Port]) -> str:
     prefix, graph = name.upper(), plan.graph
     lines = [
-        f"/* {name}: an int8 network, emitted by ratti. {graph.macs():,} multiply-accumulates in {len(plan.steps)} steps.",
+        f"/* {name}: an int8 network, emitted by ratti.",
+        f"   {graph.macs():,} multiply-accumulates in {len(plan.steps)} steps.",
         "",
         f"   Write the input's codes to arena + {port_macro(prefix, 'INPUT', inputs, 0)}_OFFSET,",
         f"   call {name}_run(arena), read the output's codes. real = SCALE * (code - ZERO_POINT).",

@@ -6,8 +6,8 @@ same function wherever its thresholds are the same. With t = 2**32 / M that mean
 
     C * t + b  in  [max(c * t - T(c)), min(c * t - T(c)) + 1)   over the thresholds that accumulators can reach.
 
-M follows from the scale up to a few units; C is tried outward from the zero point until the fraction of C * t falls into
-the interval; b is what remains. Above the zero point one rounding moves all thresholds alike, so layers with ReLU
+M follows from the scale up to a few units; C is tried outward from the zero point until the fraction of C * t falls
+into the interval; b is what remains. Above the zero point one rounding moves all thresholds alike, so layers with ReLU
 nearly always have a solution; below it, ties away from zero put a kink at 0, and others nearly never have.
 """
 

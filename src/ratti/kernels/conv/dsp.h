@@ -112,42 +112,55 @@ RATTI_NAKED void ratti_dsp_multiply_quad(RATTI_ARGUMENT const int16_t *columns, 
         "pop {r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n");
 }
 
-/* All tiles of four channels of two pixels with RATTI_SINGLE rounding to the whole int8 range. */
+/* All tiles of four channels of two pixels, rounded to the whole int8 range. The assembly knows the offsets. */
 typedef struct {
     const int16_t *columns, *eights; /* the windows, and where their depth in sixteens ends */
     const ratti_channel *channels;
     int8_t *out;
     int32_t out_c;
     const int8_t *end; /* of the first pixel's outputs */
-    int32_t depth;
+    int32_t depth, zero;
 } ratti_dsp_job;
 
-RATTI_NAKED void ratti_dsp_quads(RATTI_ARGUMENT ratti_dsp_job *job, RATTI_ARGUMENT const uint32_t *weights)
+#define RATTI_DSP_QUADS(rounding) \
+    "push {r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n" \
+    "5:\n ldr r12, [r0, #8]\n" \
+    "ldr r4, [r12]\n ldr r2, [r12, #12]\n ldr r6, [r12, #24]\n ldr r3, [r12, #36]\n" \
+    "add r8, r4, r2, lsl #8\n add r10, r6, r3, lsl #8\n" \
+    "mov r5, r4\n mov r7, r6\n mov r9, r8\n mov r11, r10\n" \
+    "ldrd r0, r3, [r0]\n" \
+    RATTI_DSP_LOOP("ldr r3, [sp]\n ldr r3, [r3, #24]\n") \
+    "ldr r0, [sp]\n ldrd r12, lr, [r0, #8]\n" \
+    "sub r8, r8, r4\n sub r9, r9, r5\n sub r10, r10, r6\n sub r11, r11, r7\n" \
+    "asr r8, r8, #8\n asr r9, r9, #8\n asr r10, r10, #8\n asr r11, r11, #8\n" \
+    rounding("4", "r4", "r5") rounding("16", "r8", "r9") rounding("28", "r6", "r7") rounding("40", "r10", "r11") \
+    "ssat r4, #8, r4\n ssat r5, #8, r5\n ssat r6, #8, r6\n ssat r7, #8, r7\n" \
+    "ssat r8, #8, r8\n ssat r9, #8, r9\n ssat r10, #8, r10\n ssat r11, #8, r11\n" \
+    "ldrd r2, r3, [r0, #16]\n add r2, lr\n" \
+    "strb r4, [lr]\n strb r8, [lr, #1]\n strb r6, [lr, #2]\n strb r10, [lr, #3]\n" \
+    "strb r5, [r2]\n strb r9, [r2, #1]\n strb r7, [r2, #2]\n strb r11, [r2, #3]\n" \
+    "add lr, lr, #4\n add r12, r12, #48\n strd r12, lr, [r0, #8]\n" \
+    "cmp lr, r3\n bne 5b\n" \
+    "pop {r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
+
+#define RATTI_DSP_SINGLE(constants, a, b) \
+    "ldrd r2, r3, [r12, #" constants "]\n smmla " a ", " a ", r2, r3\n smmla " b ", " b ", r2, r3\n"
+#define RATTI_DSP_DOUBLE(constants, a, b) \
+    "ldrd r2, r3, [r12, #" constants "]\n" \
+    "lsl " a ", " a ", #1\n lsl " b ", " b ", #1\n smmulr " a ", " a ", r2\n smmulr " b ", " b ", r2\n" \
+    "movs r2, #1\n lsl r2, r2, r3\n" /* twice the half that rounds */ \
+    "add " a ", " a ", " a ", asr #31\n add " b ", " b ", " b ", asr #31\n" \
+    "add " a ", " a ", r2, lsr #1\n add " b ", " b ", r2, lsr #1\n ldr r2, [r0, #28]\n" \
+    "asr " a ", " a ", r3\n asr " b ", " b ", r3\n add " a ", " a ", r2\n add " b ", " b ", r2\n"
+
+RATTI_NAKED void ratti_dsp_quads_single(RATTI_ARGUMENT ratti_dsp_job *job, RATTI_ARGUMENT const uint32_t *weights)
 {
-    __asm__ volatile(
-        "push {r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
-        "5:\n"
-        "ldr r12, [r0, #8]\n"
-        "ldr r4, [r12]\n ldr r2, [r12, #12]\n ldr r6, [r12, #24]\n ldr r3, [r12, #36]\n"
-        "add r8, r4, r2, lsl #8\n add r10, r6, r3, lsl #8\n"
-        "mov r5, r4\n mov r7, r6\n mov r9, r8\n mov r11, r10\n"
-        "ldrd r0, r3, [r0]\n"
-        RATTI_DSP_LOOP("ldr r3, [sp]\n ldr r3, [r3, #24]\n")
-        "ldr r0, [sp]\n ldrd r12, lr, [r0, #8]\n"
-        "sub r8, r8, r4\n sub r9, r9, r5\n sub r10, r10, r6\n sub r11, r11, r7\n"
-        "asr r8, r8, #8\n asr r9, r9, #8\n asr r10, r10, #8\n asr r11, r11, #8\n"
-        "ldrd r2, r3, [r12, #4]\n smmla r4, r4, r2, r3\n smmla r5, r5, r2, r3\n"
-        "ldrd r2, r3, [r12, #16]\n smmla r8, r8, r2, r3\n smmla r9, r9, r2, r3\n"
-        "ldrd r2, r3, [r12, #28]\n smmla r6, r6, r2, r3\n smmla r7, r7, r2, r3\n"
-        "ldrd r2, r3, [r12, #40]\n smmla r10, r10, r2, r3\n smmla r11, r11, r2, r3\n"
-        "ssat r4, #8, r4\n ssat r5, #8, r5\n ssat r6, #8, r6\n ssat r7, #8, r7\n"
-        "ssat r8, #8, r8\n ssat r9, #8, r9\n ssat r10, #8, r10\n ssat r11, #8, r11\n"
-        "ldrd r2, r3, [r0, #16]\n add r2, lr\n"
-        "strb r4, [lr]\n strb r8, [lr, #1]\n strb r6, [lr, #2]\n strb r10, [lr, #3]\n"
-        "strb r5, [r2]\n strb r9, [r2, #1]\n strb r7, [r2, #2]\n strb r11, [r2, #3]\n"
-        "add lr, lr, #4\n add r12, r12, #48\n strd r12, lr, [r0, #8]\n"
-        "cmp lr, r3\n bne 5b\n"
-        "pop {r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n");
+    __asm__ volatile(RATTI_DSP_QUADS(RATTI_DSP_SINGLE));
+}
+
+RATTI_NAKED void ratti_dsp_quads_double(RATTI_ARGUMENT ratti_dsp_job *job, RATTI_ARGUMENT const uint32_t *weights)
+{
+    __asm__ volatile(RATTI_DSP_QUADS(RATTI_DSP_DOUBLE));
 }
 #endif
 
@@ -236,7 +249,7 @@ RATTI_INLINE void ratti_dsp_pixels(const int8_t *in, int16_t *columns, int8_t *o
     out += pixel * s.out_c;
     o = 0;
 #if defined(RATTI_DSP_ASSEMBLY)
-    if (pixels == 2 && s.out_c >= 4 && s.out.rounding == RATTI_SINGLE && s.out.low == -128 && s.out.high == 127) {
+    if (pixels == 2 && s.out_c >= 4 && s.out.rounding != RATTI_GENERAL && s.out.low == -128 && s.out.high == 127) {
         ratti_dsp_job job;
         o = s.out_c / 4 * 4;
         job.columns = columns;
@@ -246,7 +259,12 @@ RATTI_INLINE void ratti_dsp_pixels(const int8_t *in, int16_t *columns, int8_t *o
         job.out_c = s.out_c;
         job.end = out + o;
         job.depth = depth;
-        ratti_dsp_quads(&job, weights);
+        job.zero = s.out.zero;
+        if (s.out.rounding == RATTI_SINGLE) {
+            ratti_dsp_quads_single(&job, weights);
+        } else {
+            ratti_dsp_quads_double(&job, weights);
+        }
         weights += o / 4 * depth;
     }
 #endif

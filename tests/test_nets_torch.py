@@ -48,3 +48,10 @@ def test_the_seed_fixes_the_weights_and_leaves_the_global_generator_alone() -> N
     first, again, other = (nets.build(spec, seed).state_dict()["b01.conv.weight"] for seed in (1, 1, 2))
     assert (torch.random.get_rng_state() == before).all()
     assert (first == again).all() and (first != other).any()
+
+
+def test_residual_blocks_start_as_their_shortcut() -> None:
+    spec = nets.from_yaml("schema: ratti.net/1\nname: t\ninput: [4, 4, 3]\nblocks:\n  - inverted_residual: {hidden: 6, "
+                          "width: 3, residual: true}\n  - mean: {}\n")
+    x = torch.randn(2, 3, 4, 4)
+    assert torch.allclose(nets.build(spec, seed=0).eval()(x), x.mean((2, 3)))

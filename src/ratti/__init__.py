@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .verbs.build import build as build
     from .verbs.check import check as check
     from .verbs.export import export as export
-    from .verbs.build import build as build
     from .verbs.verify import verify as verify
 
 __version__ = "0.1.0"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from .device import toolchain
 from .device.measure import Measurement, measure
 from .device.program import Program, Slot
 from .emit import c
@@ -16,7 +17,11 @@ from .graph.passes import run_pipeline
 from .kernels import FEATURES
 from .plan import Plan, make_plan
 from .targets import Target
-from .types import Array
+from .types import Array, How
+
+WATCHED_INSTRUCTIONS = 1e8  # above, the watched run (upper end of cycles, alignment) would take a minute or more
+MAX_INSTRUCTIONS = 2e9  # above, emulating one inference would take minutes
+SECONDS = 120.0  # for one inference
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,21 @@ class Deployment:
             tuple(Slot(p.offset_bytes, p.type.bytes) for p in self.sources.outputs),
             self.sources.steps,
         )
+
+    @property
+    def expected_instructions(self) -> float:
+        """The sum of the kernels' estimates: good for deciding whether to run, never reported as a figure."""
+        return sum(step.kernel.instructions(step.work) for step in self.plan.steps)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Sizes of a program that was linked and not run; the names are those of `Measurement`. Sizes in bytes."""
+
+    ram_static_bytes: int
+    flash_total_bytes: int
+    how: Mapping[str, How]
+    reasons: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -60,13 +80,15 @@ def deploy(
     inputs: Sequence[Sequence[Array]],
     optimize: str = "speed",
     ram_limit: int | None = None,
+    deployment: Deployment | None = None,
 ) -> Measured:
     """Compiles and emulates `graph` on `target`; plans again with less scratch where RAM is short.
 
-    What does not fit is measured on the same part with larger memories.
+    What does not fit is measured on the same part with larger memories. `deployment` is what `prepare` made for the
+    target's instruction set, where the caller has it.
     """
     limit = min(ram_limit or target.ram_bytes, target.ram_bytes)
-    deployment = prepare(graph, target.isa)
+    deployment = deployment or prepare(graph, target.isa)
     if deployment.plan.arena_bytes > limit:
         deployment = prepare(graph, target.isa, limit)
     result = _measure(deployment, target, inputs, optimize)
@@ -79,6 +101,21 @@ def deploy(
     return result
 
 
+def compile_only(deployment: Deployment, target: Target, optimize: str = "speed") -> Compiled:
+    """RAM (without the stack) and flash of what would run too long; every other figure is absent, with the reason."""
+    try:
+        image = toolchain.build(deployment.program, target, optimize).image
+    except DoesNotFitError:
+        image = toolchain.build(deployment.program, target.roomy(), optimize).image
+    reason = (
+        f"about {deployment.expected_instructions / 1e9:.1f} billion instructions by the kernels' estimates, "
+        f"over the {MAX_INSTRUCTIONS / 1e9:g} billion that are emulated"
+    )
+    absent = ("instructions", "cycles", "latency", "energy")
+    how = {"ram": How.ESTIMATED, "flash": How.EMULATED, **dict.fromkeys(absent, How.ABSENT)}
+    return Compiled(image.ram_static_bytes, image.flash_bytes, how, dict.fromkeys(absent, reason))
+
+
 def total_ram(m: Measurement) -> int:
     """Arena, other static data and stack, in bytes."""
     return m.ram_static_bytes + m.stack_bytes
@@ -87,12 +124,14 @@ def total_ram(m: Measurement) -> int:
 def _measure(
     deployment: Deployment, target: Target, inputs: Sequence[Sequence[Array]], optimize: str
 ) -> Measured:
+    watched = deployment.expected_instructions <= WATCHED_INSTRUCTIONS
     try:
-        return Measured(deployment, measure(deployment.program, target, inputs, optimize=optimize), True)
+        m = measure(deployment.program, target, inputs, optimize=optimize, seconds=SECONDS, watched=watched)
+        return Measured(deployment, m, True)
     except DoesNotFitError as error:
         obstacle = str(error)
         roomy = measure(
-            deployment.program, target.roomy(), inputs, optimize=optimize, seconds=120, watched=False
+            deployment.program, target.roomy(), inputs, optimize=optimize, seconds=SECONDS, watched=False
         )
         return Measured(deployment, roomy, False, obstacle)
 

@@ -52,10 +52,13 @@ def quantize_multipliers(reals: Array) -> tuple[Array, Array]:
     return pairs[:, 0].reshape(shape), pairs[:, 1].reshape(shape)
 
 
-def doubling_high_mul(a: Array, b: Array | int) -> Array:
+def doubling_high_mul(a: Array | int, b: Array | int) -> Array:
     """round(a * b / 2**31), ties upward, saturated for (-2**31, -2**31). int32 range in int64 arrays."""
     product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
-    return np.minimum((product + (1 << 30)) >> 31, INT32_MAX)
+    product += 1 << 30
+    product >>= 31
+    result: Array = np.minimum(product, INT32_MAX)
+    return result
 
 
 def rounding_divide_by_pot(x: Array, exponent: Array | int) -> Array:
@@ -63,7 +66,10 @@ def rounding_divide_by_pot(x: Array, exponent: Array | int) -> Array:
     x = np.asarray(x, np.int64)
     e = np.asarray(exponent, np.int64)
     half = np.where(e > 0, np.int64(1) << np.maximum(e - 1, 0), 0)
-    return (x + half - ((x < 0) & (e > 0))) >> e
+    result: Array = x + half
+    result -= (x < 0) & (e > 0)
+    result >>= e
+    return result
 
 
 def requantize(acc: Array, multiplier: Array | int, shift: Array | int) -> Array:
@@ -72,6 +78,5 @@ def requantize(acc: Array, multiplier: Array | int, shift: Array | int) -> Array
     The left shift wraps at 32 bits where it overflows, which no accumulator of a valid model does.
     """
     s = np.asarray(shift, np.int64)
-    left = np.maximum(s, 0)
-    shifted = (np.asarray(acc, np.int64) << left).astype(np.int32).astype(np.int64)
+    shifted = (np.asarray(acc, np.int64) << np.maximum(s, 0)).astype(np.int32)
     return rounding_divide_by_pot(doubling_high_mul(shifted, multiplier), np.maximum(-s, 0))

@@ -15,6 +15,8 @@ def load(model: str | Path | Graph) -> Graph:
     """The graph of `model`. InputError where it is neither a file, a bundle nor a net's id."""
     if isinstance(model, Graph):
         return model
+    if not str(model):
+        raise InputError("no model given: give a .tflite file, a bundle folder or a net's id (mobilenet_v2-0.35-96)")
     path = Path(model)
     if path.is_dir():
         inside = path / BUNDLE_MODEL

@@ -31,6 +31,7 @@ from .errors import InputError, MissingDependencyError
 
 OPTIMIZE = ("auto", "speed", "size")
 T = TypeVar("T")
+_NAMES: Mapping[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Recipe:
     optimize: str = "auto"
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z_]\w*", self.name):
+        if not re.fullmatch(r"[A-Za-z_]\w*", self.name, re.ASCII):
             raise InputError(f"the name '{self.name}' must be an identifier (it becomes the prefix of C functions)")
         if not self.models:
             raise InputError(f"recipe '{self.name}' has no models")
@@ -104,7 +105,10 @@ def train_config(model: ModelRecipe) -> Any:
         from .train import TrainConfig
     except ImportError:
         raise MissingDependencyError("torch", "train", "training") from None
-    return _struct(TrainConfig, dict(model.train), f"train of net '{model.net}'")
+    config = _struct(TrainConfig, dict(model.train), f"train of net '{model.net}'")
+    if config.seed < 0:
+        raise InputError(f"train of net '{model.net}': 'seed' is {config.seed}; it must be 0 or more")
+    return config
 
 
 def ptq_config(model: ModelRecipe) -> Any:
@@ -161,8 +165,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             return float(value)  # YAML reads 4e-3 as a string
         except ValueError:
             pass
-    if isinstance(hint, type) and not isinstance(value, hint) or (isinstance(value, bool) and hint is int):
-        raise InputError(f"{where} is {value!r}; it must be a {getattr(hint, '__name__', hint)}")
+    if (isinstance(hint, type) and not isinstance(value, hint)) or (isinstance(value, bool) and hint is int):
+        raise InputError(f"{where} is {value!r}; it must be {_NAMES.get(hint, str(hint))}")
     return value
 
 

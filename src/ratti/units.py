@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -14,7 +15,10 @@ _MICROJOULES = {"": 1.0, "uj": 1.0, "µj": 1.0, "mj": 1e3, "j": 1e6}
 
 def size(text: str) -> int:
     """Bytes: 65536, 64K, 64KB and 64KiB are the same."""
-    return round(_number(text, _BYTES, "a size", "64KiB"))
+    value = _number(text, _BYTES, "a size", "64KiB")
+    if value < 1:
+        raise InputError(f"a size of '{text}' is less than a byte; write it like 64KiB")
+    return round(value)
 
 
 def milliseconds(text: str) -> float:
@@ -26,10 +30,12 @@ def microjoules(text: str) -> float:
 
 
 def _number(text: str, units: dict[str, Any], what: str, example: str) -> float:
-    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-zµ]*)\s*", text.lower())
+    match = re.fullmatch(r"\s*(-?[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-zµ]*)\s*", text.lower())
     if not match or match[2] not in units:
         raise InputError(f"'{text}' is not {what}; write it like {example}")
     value = float(match[1]) * float(units[match[2]])
+    if not math.isfinite(value):
+        raise InputError(f"'{text}' is too large for {what}; write it like {example}, or leave it out for no limit")
     if value <= 0:
-        raise InputError(f"{what} of '{text}' leaves nothing; it must be above 0, like {example}")
+        raise InputError(f"{what} of '{text}' leaves nothing: it must be above 0, like {example}")
     return value

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
+from .. import __version__
 from ..errors import DeviceError, InputError, MissingDependencyError, RattiError
-from ..registry import load, modules
+from ..registry import load, modules, unknown
 
 ORDER = ("targets", "check", "build", "export", "verify")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} ({self.prog} --help)\n")
+
+
+def verbs() -> list[str]:
+    """All verbs in the order in which people meet them."""
+    return sorted(modules(__name__), key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n))
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all verbs."""
-    root = argparse.ArgumentParser(
+    root = _Parser(
         prog="ratti",
         description="Builds small neural networks and proves that they fit: int8 firmware, measured on the device's "
         "own instruction set.",
-        epilog="Exit codes: 0 fits or done, 1 does not fit or differs, 2 bad input.",
+        epilog="Exit codes: 0 fits or done, 1 does not fit or differs, 2 bad input. Try: ratti targets",
     )
-    verbs = root.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name in sorted(modules(__name__), key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n)):
+    root.add_argument("--version", action="version", version=f"ratti {__version__}")
+    children = root.add_subparsers(dest="verb", metavar="VERB", title="verbs", required=True)
+    for name in verbs():
         verb = load(__name__, name)
-        sub = verbs.add_parser(name, help=verb.HELP, description=verb.HELP[0].upper() + verb.HELP[1:] + ".")
+        sub = children.add_parser(name, help=verb.HELP, description=verb.HELP[0].upper() + verb.HELP[1:] + ".")
         verb.arguments(sub)
         sub.set_defaults(run=verb.run)
     return root
@@ -31,23 +47,38 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; gives its exit code. Errors are one line on stderr."""
-    arguments = parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return int(arguments.run(arguments))
-    except InputError as error:
-        return _fail(error, 2)
-    except (MissingDependencyError, DeviceError) as error:
-        return _fail(error, 2)
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except (InputError, MissingDependencyError, DeviceError) as error:
+        return _fail(str(error), 2)
     except RattiError as error:
-        return _fail(error, 3)
+        return _fail(str(error), 3)
     except KeyboardInterrupt:
-        print("ratti: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        return _fail("interrupted", 130)
+    except BrokenPipeError:  # whoever read has enough; what is still buffered must go somewhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:  # a full disk, a folder without permission
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", 2)
 
 
-def _fail(error: RattiError, code: int) -> int:
-    print(f"ratti: {error}", file=sys.stderr)
+def _run(words: list[str]) -> int:
+    if not words:
+        parser().print_help(sys.stderr)
+        return 2
+    if not words[0].startswith("-") and words[0] not in verbs():
+        raise unknown("verb", words[0], verbs())
+    try:
+        arguments = parser().parse_args(words)
+    except SystemExit as end:  # argparse has said what is wrong, or what was asked for
+        return int(end.code or 0)
+    return int(arguments.run(arguments))
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"ratti: {message}", file=sys.stderr)
     return code

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ..units import microjoules, milliseconds, size
+
+LIMITS = ("ram", "flash", "latency", "energy")
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
@@ -17,16 +20,43 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-energy", metavar="ENERGY", help="limit on one inference, such as 200uJ")
 
 
+def limit_texts(arguments: argparse.Namespace) -> dict[str, str]:
+    """The limits that were given, as they were written."""
+    given = {name: getattr(arguments, f"max_{name}") for name in LIMITS}
+    return {name: text for name, text in given.items() if text is not None}
+
+
 def limits(arguments: argparse.Namespace) -> Any:
     """The `Limits` of `add_limits`."""
     from ..verbs.check import Limits
 
+    texts = limit_texts(arguments)
     return Limits(
-        size(arguments.max_ram) if arguments.max_ram else None,
-        size(arguments.max_flash) if arguments.max_flash else None,
-        milliseconds(arguments.max_latency) if arguments.max_latency else None,
-        microjoules(arguments.max_energy) if arguments.max_energy else None,
+        size(texts["ram"]) if "ram" in texts else None,
+        size(texts["flash"]) if "flash" in texts else None,
+        milliseconds(texts["latency"]) if "latency" in texts else None,
+        microjoules(texts["energy"]) if "energy" in texts else None,
     )
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """An argparse type: whole numbers from `least` up."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"'{text}' must be a whole number of at least {least}")
+        return value
+
+    return read
+
+
+def names(text: str) -> list[str]:
+    """The names in a list with commas, each once."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def show(result: Any, as_json: bool) -> None:

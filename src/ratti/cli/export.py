@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ._common import names
+
 HELP = "write a model as C source or .tflite"
 
 
@@ -19,7 +21,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from ..verbs.export import export
 
-    kinds = [k.strip() for k in arguments.to.split(",") if k.strip()]
-    for path in export(arguments.model, kinds, Path(arguments.out), arguments.target, arguments.name):
+    for path in export(arguments.model, names(arguments.to), Path(arguments.out), arguments.target, arguments.name):
         print(path)
     return 0

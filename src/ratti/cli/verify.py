@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ._common import show
+from ._common import names, show, whole
 
 HELP = "run the same inputs through interpreter, runtimes and emulated devices, and count what differs"
 
@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .tflite file, a bundle folder, or a net's id")
     parser.add_argument("--targets", default="", metavar="ID,ID", help="devices to emulate")
     parser.add_argument("--runtimes", default="tflm,host:c", metavar="NAME,NAME", help="engines on this machine")
-    parser.add_argument("--inputs", type=int, default=24, metavar="N", help="how many inputs (default 24)")
+    parser.add_argument("--inputs", type=whole(1), default=24, metavar="N", help="how many inputs (default 24)")
     parser.add_argument("--samples", metavar="DATA", help="real samples: a folder of pictures, an .npz, or digits")
     parser.add_argument("--optimize", choices=("speed", "size"), default="speed")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -27,15 +27,11 @@ def run(arguments: argparse.Namespace) -> int:
     real = real_samples(graph, arguments.model, arguments.samples, arguments.inputs)
     result = verify(
         graph,
-        _names(arguments.targets),
-        _names(arguments.runtimes),
+        names(arguments.targets),
+        names(arguments.runtimes),
         arguments.inputs,
         real,
         arguments.optimize,
     )
     show(result, arguments.json)
     return 0 if result.passes else 1
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]

@@ -44,7 +44,7 @@ class PtqConfig:
     samples: int = 512  # at most so many validation samples
     batch_size: int = 32
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for name in ("samples", "batch_size", "threads"):

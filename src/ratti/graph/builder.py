@@ -19,6 +19,7 @@ class GraphBuilder:
         self._nodes: list[Node] = []
         self._inputs: list[str] = []
         self._node_names: set[str] = set()
+        self._repeated: dict[str, int] = {}  # how often a name of a value was asked for
 
     def input(self, name: str, type: TensorType) -> str:
         name = self._add(name, type)
@@ -61,7 +62,9 @@ class GraphBuilder:
         )
 
     def _add(self, name: str, type: TensorType, data: Array | None = None) -> str:
-        name = unique(identifier(name), self._values)
+        name = identifier(name)
+        self._repeated[name] = first = self._repeated.get(name, 0) + 1
+        name = unique(name, self._values, first)
         self._values[name] = Value(name, type, data)
         return name
 
@@ -84,11 +87,11 @@ def identifier(name: str) -> str:
     return name if name and not name[0].isdigit() else f"n_{name}" if name else "unnamed"
 
 
-def unique(name: str, taken: Mapping[str, object] | set[str]) -> str:
-    """`name`, or `name_2`, `name_3`, … where it is taken."""
+def unique(name: str, taken: Mapping[str, object] | set[str], first: int = 2) -> str:
+    """`name`, or `name_2`, `name_3`, … where it is taken; numbers below `first` are known to be."""
     if name not in taken:
         return name
-    k = 2
+    k = max(first, 2)
     while f"{name}_{k}" in taken:
         k += 1
     return f"{name}_{k}"

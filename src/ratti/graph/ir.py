@@ -95,13 +95,20 @@ class Graph:
         return all(self.values[n].type.dtype is not DType.FLOAT32 for n in names)
 
     def _verify(self) -> None:
-        ready = {n for n, v in self.values.items() if v.is_constant} | set(self.inputs)
-        for name in (*self.inputs, *self.outputs):
+        ready = {n for n, v in self.values.items() if v.is_constant}
+        for name in (*self.inputs, *self.outputs, *(n for node in self.nodes for n in (*node.inputs, *node.outputs))):
             if name not in self.values:
                 raise ValueError(f"graph '{self.name}' names an unknown value '{name}'")
+        for name in self.inputs:
+            if name in ready:
+                raise ValueError(f"input '{name}' of graph '{self.name}' is listed twice, or is a constant")
+            ready.add(name)
+        named: set[str] = set()
         for node in self.nodes:
+            if node.name in named:
+                raise ValueError(f"graph '{self.name}' has two nodes called '{node.name}'")
+            named.add(node.name)
             self._verify_node(node, ready)
-            ready.update(node.outputs)
         missing = [o for o in self.outputs if o not in ready]
         if missing:
             raise ValueError(f"output '{missing[0]}' of graph '{self.name}' is computed by no node")
@@ -117,6 +124,7 @@ class Graph:
         for name in node.outputs:
             if name in ready:
                 raise ValueError(f"{where} writes '{name}', which already has a value")
+            ready.add(name)
         try:
             shapes = node.op.infer_shapes(*(t.shape for t in self.input_types(node)))
         except ValueError as error:

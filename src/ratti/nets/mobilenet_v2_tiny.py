@@ -14,7 +14,7 @@ from ._scale import adapted_strides, scaled
 DEFAULT_CLASSES = 10
 EXAMPLE = "mobilenet_v2_tiny-1.0-8"
 STEM, HEAD = 16, 64
-STAGES = ((1, 12, 1, 1), (4, 24, 2, 2), (4, 32, 2, 2))  # expansion, channels, repetitions, stride
+STAGES = ((1, 12, 1, 1), (4, 20, 2, 2), (4, 28, 2, 2))  # expansion, channels, repetitions, stride
 
 
 def input_shape(resolution: int) -> Shape:

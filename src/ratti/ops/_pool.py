@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from ..types import Array, Shape, TensorType
 from ._accumulate import activation_of
-from ._window import Padding, Pair, check_rank4, out_size, padding_code, resolve_padding, same_padding
+from ._window import Padding, Pair, check_rank4, map_size, out_size, padding_code, resolve_padding, same_padding
 from .base import Activation, Case, Op, Operand, constraint, int8, same_quantization
 
 
@@ -39,19 +39,18 @@ class Pool2D(Op):
     def from_tflite(
         cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Self, tuple[int, ...]]:
-        check_rank4(operands[0].type.shape)
-        size = operands[0].type.shape[1:3]
+        size = map_size(operands[0].type.shape)
         kernel = (options["filter_height"], options["filter_width"])
         stride = (options["stride_h"], options["stride_w"])
-        padding = resolve_padding(options["padding"], (size[0], size[1]), kernel, stride)
+        padding = resolve_padding(options["padding"], size, kernel, stride)
         return cls(kernel, stride, padding, activation_of(options)), (0,)
 
     def to_tflite(
         self, operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
-        size = operands[0].type.shape[1:3]
+        size = map_size(operands[0].type.shape)
         return {
-            "padding": padding_code(self.padding, (size[0], size[1]), self.kernel, self.stride),
+            "padding": padding_code(self.padding, size, self.kernel, self.stride),
             "filter_height": self.kernel[0],
             "filter_width": self.kernel[1],
             "stride_h": self.stride[0],
@@ -80,4 +79,7 @@ class Pool2D(Op):
         yield case("k3_same_stride2", (1, 7, 8, 3), (3, 3), (2, 2), True)
         yield case("k3_same_stride1", (1, 5, 4, 4), (3, 3), (1, 1), True, Activation.RELU, zp=-40)
         yield case("k1x3", (1, 3, 9, 2), (1, 3), (1, 2), zp=127)
+        yield case("k2_stride3", (1, 8, 7, 4), (2, 2), (3, 3), zp=-128)
+        yield case("k4_same_small", (1, 3, 2, 5), (4, 4), (2, 2), True)
+        yield case("relu_n1_to_1", (1, 5, 5, 3), (3, 2), (2, 1), act=Activation.RELU_N1_TO_1, zp=60)
         yield case("relu6", (1, 4, 4, 4), (2, 2), (1, 1), act=Activation.RELU6, zp=-20)

@@ -12,6 +12,9 @@ from ..fixed_point import quantize_multiplier, requantize
 from ..types import Array, DType, Shape, TensorType
 from .base import Case, Op, Operand, int8
 
+# Scales whose ratio is 1.5 in float32 and a little less in double precision: every odd code is almost a tie.
+ALMOST_3_TO_2 = (0.41563326120376587, 0, 0.27708885073661804, 0)
+
 
 class Unary(Op):
     """(…) -> (…); subclasses say what happens to one element."""

@@ -66,7 +66,8 @@ def patches(x: Array, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Ar
 def counts(size: Pair, kernel: Pair, stride: Pair, padding: Padding) -> Array:
     """How many elements of each window lie inside the input: (OH, OW, 1)."""
     ones = pad_hw(np.ones((1, *size, 1), np.int64), padding, 0)
-    return patches(ones, kernel, stride).sum(axis=(3, 4))[0]
+    inside: Array = patches(ones, kernel, stride).sum(axis=(3, 4))[0]
+    return inside
 
 
 def check_steps(stride: Pair, dilation: Pair) -> None:
@@ -77,3 +78,9 @@ def check_steps(stride: Pair, dilation: Pair) -> None:
 def check_rank4(shape: Shape) -> None:
     if len(shape) != 4:
         raise ValueError(f"expects (N, H, W, C), not {shape}")
+
+
+def map_size(shape: Shape) -> Pair:
+    """(H, W) of (N, H, W, C), or (KH, KW) of weights; ValueError for other ranks."""
+    check_rank4(shape)
+    return shape[1], shape[2]

@@ -11,9 +11,17 @@ import numpy as np
 from ..fixed_point import quantize_multiplier, requantize
 from ..types import Array, DType, Shape, TensorType
 from ._accumulate import activation_of
-from .base import Activation, Case, Op, Operand, int8
+from .base import Activation, Case, Op, Operand, constraint, int8
 
 LEFT_SHIFT = 20  # headroom that both operands gain before they are rescaled (TFLite's choice for int8)
+
+
+@constraint
+def output_scale_in_range(op: Add, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """the int8 output's scale must be more than 2**-19 of the larger input's"""
+    if outputs[0].dtype is DType.FLOAT32:
+        return True
+    return outputs[0].scale > max(o.type.scale for o in operands) * 2.0 ** (1 - LEFT_SHIFT)
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,7 @@ class Add(Op):
     name: ClassVar[str] = "add"
     operand_names: ClassVar[tuple[str, ...]] = ("input", "other")
     activations: ClassVar[int] = 2
+    constraints = (output_scale_in_range,)
     tflite_code: ClassVar[int] = 0
     tflite_options: ClassVar[str | None] = "AddOptions"
 
@@ -79,4 +88,8 @@ class Add(Op):
         yield case("relu", int8(shape, 0.02, -128), int8(shape, 0.02, -128), 0.02, -128, Activation.RELU)
         yield case("relu6", int8(shape, 0.05, 0), int8(shape, 0.04, 127), 0.0235, -128, Activation.RELU6)
         yield case("saturates", int8(shape, 0.5, 127), int8(shape, 0.001, -128), 0.05, 0)
+        yield case("far_scales", int8(shape, 1.0, -3), int8(shape, 1e-5, 90), 0.9, 12)
+        yield case("near_scales", int8(shape, 0.0101, 127), int8(shape, 0.01, 127), 0.0201, 120, Activation.NONE)
+        yield case("small_output", int8(shape, 0.05, 0), int8(shape, 0.07, 0), 1e-4, -100)
+        yield case("relu_n1_to_1", int8(shape, 0.02, 0), int8(shape, 0.01, -5), 0.02, 3, Activation.RELU_N1_TO_1)
         yield case("same_scales", int8((1, 16), 0.1, 0), int8((1, 16), 0.1, 0), 0.1, 0)

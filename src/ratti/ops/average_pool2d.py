@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Array, DType, TensorType
 from ._pool import Pool2D
-from ._window import counts, pad_hw, patches
+from ._window import counts, map_size, pad_hw, patches
 from .base import Case
 
 
@@ -25,7 +25,7 @@ class AveragePool2D(Pool2D):
         self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
     ) -> tuple[Array, ...]:
         out = outputs[0]
-        n = counts(types[0].shape[1:3], self.kernel, self.stride, self.padding)
+        n = counts(map_size(types[0].shape), self.kernel, self.stride, self.padding)
         if out.dtype is DType.FLOAT32:
             padded = pad_hw(inputs[0].astype(np.float64), self.padding, 0)
             return (self.activation.apply(patches(padded, self.kernel, self.stride).sum((3, 4)) / n).astype("float32"),)

@@ -169,6 +169,15 @@ def int8(shape: Shape, scale: float, zero_point: int) -> TensorType:
     return TensorType(shape, DType.INT8, Quant.per_tensor(scale, zero_point))
 
 
+def constant_integers(operand: Operand, what: str) -> Array:
+    """The data of an operand that holds attributes. ValueError where it is computed at run time, or not int32 or int64."""
+    if operand.data is None:
+        raise ValueError(f"{what} that are computed at run time (they must be constant)")
+    if operand.type.dtype not in (DType.INT32, DType.INT64):
+        raise ValueError(f"{what} of type {operand.type.dtype.value} (they must be int32 or int64)")
+    return operand.data
+
+
 def random_filter(
     rng: np.random.Generator, shape: Shape, axis: int, in_scale: float, channels: int, saturate: bool = False
 ) -> tuple[Operand, Operand]:

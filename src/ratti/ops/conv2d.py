@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..types import Array, Shape, TensorType
+from ..types import Array, Quant, Shape, TensorType
 from ._accumulate import LinearOp, activation_of
-from ._window import Padding, Pair, check_rank4, out_size, pad_hw, padding_code, patches, resolve_padding, same_padding
+from ._window import (
+    Padding,
+    Pair,
+    check_rank4,
+    map_size,
+    out_size,
+    pad_hw,
+    padding_code,
+    patches,
+    resolve_padding,
+    same_padding,
+)
 from .base import Activation, Case, Operand, constraint, int8, random_filter
 
 
@@ -64,20 +75,18 @@ class Conv2D(LinearOp):
     def from_tflite(
         cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Self, tuple[int, ...]]:
-        check_rank4(operands[0].type.shape)
-        check_rank4(operands[1].type.shape)
-        _, h, w, c = operands[0].type.shape
-        _, kh, kw, i = operands[1].type.shape
+        size, kernel = map_size(operands[0].type.shape), map_size(operands[1].type.shape)
+        c, i = operands[0].type.shape[3], operands[1].type.shape[3]
         stride = (options["stride_h"], options["stride_w"])
         dilation = (options["dilation_h_factor"], options["dilation_w_factor"])
-        padding = resolve_padding(options["padding"], (h, w), (kh, kw), stride, dilation)
+        padding = resolve_padding(options["padding"], size, kernel, stride, dilation)
         op = cls(stride, padding, dilation, max(c // i, 1), activation_of(options))
         return op, tuple(range(len(operands)))
 
     def to_tflite(
         self, operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
-        size, kernel = operands[0].type.shape[1:3], operands[1].type.shape[1:3]
+        size, kernel = map_size(operands[0].type.shape), map_size(operands[1].type.shape)
         return {
             "padding": padding_code(self.padding, size, kernel, self.stride, self.dilation),
             "stride_h": self.stride[0],
@@ -105,9 +114,14 @@ class Conv2D(LinearOp):
             out_zp: int = 11,
             out_scale: float = 0.9,
             saturate: bool = False,
+            has_bias: bool = True,
+            per_tensor: bool = False,
         ) -> Case:
             x = int8((1, h, w, c), 0.02, in_zp)
             weight, bias = random_filter(rng, (o, *k, c // groups), 0, 0.02, o, saturate)
+            if per_tensor:
+                weight = Operand(replace(weight.type, quant=Quant.per_tensor(0.011, 0)), weight.data)
+                bias = Operand(replace(bias.type, quant=Quant.per_tensor(0.011 * 0.02, 0)), bias.data)
             named = {"valid": (0, 0, 0, 0), "same": same_padding((h, w), k, stride, dilation)}
             padding = named[pad] if isinstance(pad, str) else pad
             op = cls(stride, padding, dilation, groups, act)
@@ -115,7 +129,7 @@ class Conv2D(LinearOp):
             # An output scale near the spread of the accumulators uses the whole int8 range.
             spread = 0.02 * 0.011 * 74 * 74 * float(np.sqrt(k[0] * k[1] * c // groups)) / 60
             y = int8(shape, out_scale * spread, out_zp)
-            return Case(label, op, (Operand(x), weight, bias), (y,))
+            return Case(label, op, (Operand(x), weight, bias)[: 3 if has_bias else 2], (y,))
 
         yield case("pointwise", 5, 5, 8, 16, (1, 1))
         yield case("pointwise_odd", 5, 3, 7, 5, (1, 1), in_zp=-128, out_zp=-128, act=Activation.RELU)
@@ -133,7 +147,14 @@ class Conv2D(LinearOp):
         yield case("groups_pointwise", 4, 4, 12, 12, (1, 1), groups=3)
         yield case("one_pixel", 1, 1, 16, 10, (1, 1))
         yield case("global_window", 4, 4, 3, 7, (4, 4))
-        yield case("no_bias_saturated", 4, 4, 16, 8, (3, 3), pad="same", saturate=True, in_zp=127, out_zp=127)
-        yield case("tiny_scale", 4, 4, 4, 4, (3, 3), pad="same", out_scale=1e-3, out_zp=-128, act=Activation.RELU)
+        yield case("saturated", 4, 4, 16, 8, (3, 3), pad="same", saturate=True, in_zp=127, out_zp=127)
+        # A factor above 1, from accumulators to codes.
+        yield case("tiny_scale", 4, 4, 1, 6, (1, 1), out_scale=5e-3, out_zp=-100, act=Activation.RELU, has_bias=False)
         yield case("huge_scale", 4, 4, 4, 4, (3, 3), pad="same", out_scale=40.0, out_zp=127)
+        yield case("no_bias", 4, 5, 6, 7, (3, 3), pad="same", has_bias=False)
+        yield case("per_tensor", 5, 4, 3, 6, (3, 3), per_tensor=True, act=Activation.RELU_N1_TO_1, out_scale=0.2)
+        yield case("lopsided_padding", 6, 7, 3, 5, (3, 4), (2, 1), (2, 0, 1, 3), in_zp=127)
+        yield case("dilated_stride2", 11, 10, 3, 4, (3, 3), (2, 2), "same", (2, 3))
+        yield case("stride_beyond_window", 9, 8, 3, 5, (2, 1), (3, 4))
+        yield case("depthwise_groups", 5, 5, 6, 6, (3, 3), pad="same", groups=6)
         yield case("wide", 2, 33, 20, 24, (3, 3), pad="same", in_zp=-128, out_zp=-128, act=Activation.RELU)

@@ -10,7 +10,18 @@ import numpy as np
 
 from ..types import Array, Shape, TensorType
 from ._accumulate import LinearOp, activation_of
-from ._window import Padding, Pair, check_rank4, out_size, pad_hw, padding_code, patches, resolve_padding, same_padding
+from ._window import (
+    Padding,
+    Pair,
+    check_rank4,
+    map_size,
+    out_size,
+    pad_hw,
+    padding_code,
+    patches,
+    resolve_padding,
+    same_padding,
+)
 from .base import Activation, Case, Operand, int8, random_filter
 from .conv2d import padding_expressible
 
@@ -57,13 +68,11 @@ class DepthwiseConv2D(LinearOp):
     def from_tflite(
         cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Self, tuple[int, ...]]:
-        check_rank4(operands[0].type.shape)
-        check_rank4(operands[1].type.shape)
-        _, h, w, c = operands[0].type.shape
-        _, kh, kw, o = operands[1].type.shape
+        size, kernel = map_size(operands[0].type.shape), map_size(operands[1].type.shape)
+        c, o = operands[0].type.shape[3], operands[1].type.shape[3]
         stride = (options["stride_h"], options["stride_w"])
         dilation = (options["dilation_h_factor"], options["dilation_w_factor"])
-        padding = resolve_padding(options["padding"], (h, w), (kh, kw), stride, dilation)
+        padding = resolve_padding(options["padding"], size, kernel, stride, dilation)
         # depth_multiplier is redundant; the shapes decide, as in TFLite.
         op = cls(stride, padding, dilation, max(o // c, 1), activation_of(options))
         return op, tuple(range(len(operands)))
@@ -71,7 +80,7 @@ class DepthwiseConv2D(LinearOp):
     def to_tflite(
         self, operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
-        size, kernel = operands[0].type.shape[1:3], operands[1].type.shape[1:3]
+        size, kernel = map_size(operands[0].type.shape), map_size(operands[1].type.shape)
         return {
             "padding": padding_code(self.padding, size, kernel, self.stride, self.dilation),
             "stride_h": self.stride[0],
@@ -98,6 +107,7 @@ class DepthwiseConv2D(LinearOp):
             in_zp: int = 5,
             out_zp: int = -3,
             saturate: bool = False,
+            has_bias: bool = True,
         ) -> Case:
             x = int8((1, h, w, c), 0.03, in_zp)
             o = c * multiplier
@@ -106,7 +116,7 @@ class DepthwiseConv2D(LinearOp):
             op = cls(stride, named[pad] if isinstance(pad, str) else pad, dilation, multiplier, act)
             (shape,) = op.infer_shapes(x.shape, weight.type.shape)
             y = int8(shape, 0.03 * 0.011 * 74 * 74 * float(np.sqrt(k[0] * k[1])) / 60, out_zp)
-            return Case(label, op, (Operand(x), weight, bias), (y,))
+            return Case(label, op, (Operand(x), weight, bias)[: 3 if has_bias else 2], (y,))
 
         yield case("k3_same", 6, 5, 8, (3, 3))
         yield case("k3_odd_channels", 5, 7, 5, (3, 3), in_zp=-128, out_zp=-128, act=Activation.RELU)
@@ -121,4 +131,10 @@ class DepthwiseConv2D(LinearOp):
         yield case("multiplier4_one_channel", 6, 6, 1, (3, 3), (2, 2), multiplier=4)
         yield case("one_row", 1, 9, 4, (3, 3))
         yield case("small_map", 2, 2, 16, (3, 3), in_zp=-128)
+        yield case("no_bias", 5, 4, 3, (3, 3), has_bias=False)
+        yield case("lopsided_padding", 6, 7, 3, (3, 4), (2, 1), (2, 0, 1, 3), in_zp=-128)
+        yield case("k5_stride3", 11, 9, 4, (5, 5), (3, 3), act=Activation.RELU_N1_TO_1)
+        yield case("k7x1", 9, 3, 5, (7, 1), (2, 1))
+        yield case("dilated_stride2", 9, 10, 3, (3, 2), (2, 2), "valid", (2, 3))
+        yield case("multiplier3_dilated", 7, 7, 2, (2, 2), dilation=(3, 2), multiplier=3, in_zp=127)
         yield case("saturated", 4, 4, 8, (3, 3), saturate=True, in_zp=-128, out_zp=127)

@@ -70,6 +70,7 @@ class FullyConnected(LinearOp):
             out_zp: int = 4,
             keep: bool = False,
             saturate: bool = False,
+            has_bias: bool = True,
         ) -> Case:
             i = shape[-1] if keep or len(shape) == 2 else int(np.prod(shape[1:]))
             weight, bias = random_filter(rng, (o, i), 0, 0.04, o, saturate)
@@ -82,7 +83,7 @@ class FullyConnected(LinearOp):
             x = int8(shape, 0.04, in_zp)
             (out,) = op.infer_shapes(shape, (o, i))
             y = int8(out, 0.04 * 0.0123 * 74 * 74 * float(np.sqrt(i)) / 60, out_zp)
-            return Case(label, op, (Operand(x), weight, bias), (y,))
+            return Case(label, op, (Operand(x), weight, bias)[: 3 if has_bias else 2], (y,))
 
         yield case("plain", (1, 16), 10)
         yield case("odd", (1, 37), 3, in_zp=-128, out_zp=-128, act=Activation.RELU)
@@ -92,3 +93,29 @@ class FullyConnected(LinearOp):
         yield case("large", (1, 260), 33, in_zp=127)
         yield case("saturated", (1, 40), 8, saturate=True, in_zp=-128)
         yield case("rows", (5, 12), 7)
+        yield case("rows_keep", (1, 3, 11), 6, keep=True)
+        yield case("map_keep", (1, 3, 4, 8), 6, keep=True, per_channel=True)
+        yield case("no_bias", (1, 20), 7, has_bias=False)
+        yield case("relu_n1_to_1", (1, 20), 12, per_channel=True, act=Activation.RELU_N1_TO_1)
+        yield cls._left_shift(rng)
+        yield cls._large_bias(rng)
+
+    @classmethod
+    def _left_shift(cls, rng: np.random.Generator) -> Case:
+        """A factor above 1 from accumulators to codes: a few products of small weights."""
+        data = rng.integers(-2, 3, (5, 3)).astype(np.int8)
+        weight = Operand(TensorType((5, 3), DType.INT8, Quant.per_tensor(0.5, 0)), data)
+        bias = Operand(TensorType((5,), DType.INT32, Quant.per_tensor(0.05, 0)), np.array([0, 1, -1, 7, -9], np.int32))
+        return Case("left_shift", cls(), (Operand(int8((1, 3), 0.1, 2)), weight, bias), (int8((1, 5), 0.013, -4),))
+
+    @classmethod
+    def _large_bias(cls, rng: np.random.Generator) -> Case:
+        """Accumulators around and beyond 2**30, which the short way of rescaling cannot take.
+
+        A code is 18 million wide; the biases lie on the edges between codes, so that the products decide.
+        """
+        data = rng.choice([-127, 127], (6, 300)).astype(np.int8)
+        weight = Operand(TensorType((6, 300), DType.INT8, Quant.per_tensor(0.01, 0)), data)
+        biases = (np.array([118.5, -118.5, 59.5, -59.5, 29.5, 0.5]) * 18e6).astype(np.int32)
+        bias = Operand(TensorType((6,), DType.INT32, Quant.per_tensor(0.001, 0)), biases)
+        return Case("large_bias", cls(), (Operand(int8((1, 300), 0.1, 0)), weight, bias), (int8((1, 6), 18000.0, 3),))

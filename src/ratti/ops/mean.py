@@ -10,7 +10,7 @@ import numpy as np
 
 from ..fixed_point import quantize_multiplier, requantize
 from ..types import Array, DType, Shape, TensorType
-from .base import Case, Op, Operand, int8
+from .base import Case, Op, Operand, constant_integers, int8
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,10 @@ class Mean(Op):
     def from_tflite(
         cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Self, tuple[int, ...]]:
-        data = operands[1].data
-        if data is None:
-            raise ValueError("axes that are computed at run time (they must be constant)")
+        data = constant_integers(operands[1], "axes")
         rank = len(operands[0].type.shape)
-        if not all(-rank <= a < rank for a in data.ravel()):
-            raise ValueError(f"axes {data.ravel().tolist()} of an input {operands[0].type.shape}")
+        if data.size > rank or not all(-rank <= a < rank for a in data.ravel()):
+            raise ValueError(f"{data.size} axes {data.ravel()[:4].tolist()} of an input {operands[0].type.shape}")
         axes = tuple(sorted({int(a) % rank for a in data.ravel()}))
         return cls(axes, bool(options["keep_dims"])), (0,)
 
@@ -83,14 +81,19 @@ class Mean(Op):
 
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
-        for label, shape, keep, quant in (
-            ("hw", (1, 5, 3, 8), False, (0.1, 3, 0.06, -5)),
-            ("hw_keep", (1, 7, 7, 5), True, (0.0235, -128, 0.0235, -128)),
-            ("hw_same", (1, 4, 4, 16), False, (0.05, -128, 0.05, -128)),
-            ("one_pixel", (1, 1, 1, 9), False, (0.05, 20, 0.04, 120)),
-            ("small_scale", (1, 2, 2, 6), False, (0.05, 127, 0.002, -128)),
-            ("many", (1, 25, 5, 12), False, (0.1, 7, 0.01, -128)),
+        for label, shape, axes, keep, quant in (
+            ("hw", (1, 5, 3, 8), (1, 2), False, (0.1, 3, 0.06, -5)),
+            ("hw_keep", (1, 7, 7, 5), (1, 2), True, (0.0235, -128, 0.0235, -128)),
+            ("hw_same", (1, 4, 4, 16), (1, 2), False, (0.05, -128, 0.05, -128)),
+            ("one_pixel", (1, 1, 1, 9), (1, 2), False, (0.05, 20, 0.04, 120)),
+            ("small_scale", (1, 2, 2, 6), (1, 2), False, (0.05, 90, 0.002, -128)),
+            ("many", (1, 25, 5, 12), (1, 2), False, (0.1, 7, 0.01, -128)),
+            ("rows", (1, 6, 5, 4), (1,), False, (0.1, -8, 0.08, 127)),
+            ("columns", (1, 3, 7, 4), (2,), False, (0.1, -8, 0.05, 0)),
+            ("channels_keep", (1, 3, 4, 9), (3,), True, (0.1, 30, 0.03, -128)),
+            ("everything", (1, 3, 4, 5), (1, 2, 3), True, (0.1, 0, 0.01, 10)),
+            ("sequence", (1, 12, 6), (1,), False, (0.02, 5, 0.01, 4)),
         ):
-            op = cls((1, 2), keep)
+            op = cls(axes, keep)
             (out,) = op.infer_shapes(shape)
             yield Case(label, op, (Operand(int8(shape, *quant[:2])),), (int8(out, *quant[2:]),))

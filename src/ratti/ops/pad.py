@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..types import Array, DType, Shape, TensorType
-from .base import Case, Op, Operand, constraint, int8, same_quantization
+from .base import Case, Op, Operand, constant_integers, constraint, int8, same_quantization
 
 
 @constraint
@@ -49,10 +49,10 @@ class Pad(Op):
     def from_tflite(
         cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Self, tuple[int, ...]]:
-        data = operands[1].data
-        if data is None:
-            raise ValueError("paddings that are computed at run time (they must be constant)")
-        return cls(tuple((int(before), int(after)) for before, after in data.reshape(-1, 2))), (0,)
+        data = constant_integers(operands[1], "paddings")
+        if data.shape != (len(operands[0].type.shape), 2):
+            raise ValueError(f"paddings of shape {data.shape} on an input {operands[0].type.shape}")
+        return cls(tuple((int(before), int(after)) for before, after in data)), (0,)
 
     def to_tflite(
         self, operands: Sequence[Operand], outputs: Sequence[TensorType]
@@ -66,7 +66,10 @@ class Pad(Op):
             ("channels", (1, 2, 3, 4), ((0, 0), (0, 0), (0, 0), (1, 3))),
             ("rows_only", (1, 3, 2, 3), ((0, 0), (2, 0), (0, 0), (0, 0))),
             ("flat", (1, 7), ((0, 0), (2, 2))),
+            ("sequence", (1, 5, 3), ((0, 0), (2, 1), (0, 0))),
+            ("nothing", (1, 2, 2, 3), ((0, 0),) * 4),
         ):
             op = cls(padding)
             (out,) = op.infer_shapes(shape)
-            yield Case(label, op, (Operand(int8(shape, 0.1, -13)),), (int8(out, 0.1, -13),))
+            zero = {"channels": 127, "flat": -128}.get(label, -13)
+            yield Case(label, op, (Operand(int8(shape, 0.1, zero)),), (int8(out, 0.1, zero),))

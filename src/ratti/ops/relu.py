@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..types import Array, TensorType
-from ._unary import Unary, rescale
+from ._unary import ALMOST_3_TO_2, Unary, rescale
 from .base import Case
 
 
@@ -28,4 +28,6 @@ class Relu(Unary):
 
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
-        yield from cls.unary_cases((0.05, -10, 0.05, -10), (0.05, -10, 0.03, -128), (0.1, 127, 0.01, 5))
+        yield from cls.unary_cases(
+            (0.05, -10, 0.05, -10), (0.05, -10, 0.03, -128), (0.1, 100, 0.01, 5), ALMOST_3_TO_2, (0.2, -128, 0.9, -3)
+        )

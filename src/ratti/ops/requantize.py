@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..types import Array, TensorType
-from ._unary import Unary, rescale
+from ._unary import ALMOST_3_TO_2, Unary, rescale
 from .base import Case
 
 
@@ -29,5 +29,11 @@ class Requantize(Unary):
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
         yield from cls.unary_cases(
-            (0.05, -10, 0.05, 30), (0.05, 3, 0.02, -128), (0.013, 127, 0.1, -128), (0.5, -128, 0.5, 127)
+            (0.05, -10, 0.05, 30),
+            (0.05, 3, 0.02, -128),
+            (0.013, 100, 0.1, -120),
+            (0.5, -128, 0.5, 120),
+            (0.05, 127, 0.05, 127),
+            ALMOST_3_TO_2,
+            (7.0, 1, 0.05, 2),
         )

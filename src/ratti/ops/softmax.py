@@ -15,6 +15,7 @@ from .base import Case, Op, Operand, constraint, int8
 
 SUM_INTEGER_BITS = 12  # the sum of exponentials is kept in Q12.19
 DIFF_INTEGER_BITS = 5  # differences to the maximum are kept in Q5.26
+MOST_CLASSES = (1 << SUM_INTEGER_BITS) - 1  # so that the sum cannot overflow
 EXP_BITS = range(-2, 5)  # exp(-x) is built from exp(-2**k) for these bits of x
 
 
@@ -33,6 +34,12 @@ def scale_in_range(op: Softmax, operands: Sequence[Operand], outputs: Sequence[T
     return 2.0**-26 < op.beta * operands[0].type.scale < 2.0**26
 
 
+@constraint
+def classes_in_range(op: Softmax, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """int8 softmax takes at most 4095 values in the last dimension"""
+    return outputs[0].dtype is DType.FLOAT32 or outputs[0].shape[-1] <= MOST_CLASSES
+
+
 @dataclass(frozen=True)
 class Softmax(Op):
     """exp(beta * x) normalized over the last dimension; (…, C) -> (…, C), scale 1/256 and zero point -128."""
@@ -40,7 +47,7 @@ class Softmax(Op):
     beta: float = 1.0
 
     name: ClassVar[str] = "softmax"
-    constraints = (probability_scale, scale_in_range)
+    constraints = (probability_scale, scale_in_range, classes_in_range)
     tflite_code: ClassVar[int] = 25
     tflite_options: ClassVar[str | None] = "SoftmaxOptions"
 
@@ -97,6 +104,9 @@ class Softmax(Op):
             ("beta", (1, 5), 0.09, 0, 2.0),
             ("rows", (1, 3, 4, 6), 0.05, 10, 1.0),
             ("many", (1, 200), 0.03, -60, 1.0),
+            ("very_sharp", (1, 9), 12.0, -1, 1.0),
+            ("wide", (1, 511), 0.08, 0, 1.0),  # tflite-micro aborts on 512 equal inputs
+            ("sequence", (1, 5, 8), 0.2, -128, 0.5),
         ):
             yield Case(label, cls(beta), (Operand(int8(shape, scale, zp)),), (int8(shape, 1 / 256, -128),))
 
@@ -138,4 +148,5 @@ def reciprocal_of_one_plus(a: Array) -> Array:
     for _ in range(3):
         error = (1 << 29) - doubling_high_mul(half, x)
         x = x + np.clip(doubling_high_mul(x, error) << 2, INT32_MIN, INT32_MAX)
-    return np.clip(x << 1, INT32_MIN, INT32_MAX)
+    result: Array = np.clip(x << 1, INT32_MIN, INT32_MAX)
+    return result

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich import box
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from ..targets import Target, numbers
-from .tables import core_name, render
+from .tables import core_name, grid, render
 
 
 def to_json(target: Target) -> dict[str, Any]:
@@ -30,16 +31,14 @@ def to_json(target: Target) -> dict[str, Any]:
 
 def many(known: Sequence[Target]) -> str:
     """One row a target."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("id", "device", "core", "instruction set"):
-        table.add_column(name)
-    for name in ("clock MHz", "RAM KiB", "flash KiB"):
-        table.add_column(name, justify="right")
-    for t in known:
-        table.add_row(
-            t.id, t.name, core_name(t.core), t.isa, f"{t.clock_hz / 1e6:g}", f"{t.ram_bytes / 1024:,.0f}",
-            f"{t.flash_bytes / 1024:,.0f}",
-        )
+    columns: dict[str, JustifyMethod] = dict.fromkeys(("id", "device", "core", "instruction set"), "left")
+    columns |= dict.fromkeys(("clock MHz", "RAM KiB", "flash KiB"), "right")
+    rows = [
+        (t.id, t.name, core_name(t.core), t.isa, f"{t.clock_hz / 1e6:g}", f"{t.ram_bytes / 1024:,.0f}",
+         f"{t.flash_bytes / 1024:,.0f}")
+        for t in known
+    ]
+    table = grid(columns, rows, drop=("instruction set", "clock MHz"))
     return render(table, Text("ratti targets ID shows one in full, with the source of each number", style="dim"))
 
 

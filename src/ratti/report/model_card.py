@@ -45,9 +45,10 @@ def text(recipe: Recipe, spec: NetSpec, dataset: Dataset, result: ModelResult) -
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for check in result.checks:
+        count = "not run" if check.instructions is None else f"{check.instructions:,}"
         lines.append(
             f"| {targets.load(check.target).name} | {'yes' if check.fits else 'no'} | {check.ram['total']:,} "
-            f"| {check.flash['total']:,} | {check.instructions:,} | {_milliseconds(check.latency_range_ms)} |"
+            f"| {check.flash['total']:,} | {count} | {_milliseconds(check.latency_range_ms)} |"
         )
     low, high = ("-1", "1") if dataset.input_quant is not None else ("standardized", "")
     feed = (

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
     from ..verbs.check import CheckResult
     from ..verbs.verify import VerifyResult
 
-WIDTH = 118
+PLAIN_WIDTH = 118  # where standard output is no terminal
+LEAST_WIDTH, MOST_WIDTH = 60, 120
+UNLIMITED = 1000
 BAR = 24
 LAYERS_SHOWN = 60
 
@@ -31,11 +36,13 @@ def check(result: CheckResult) -> str:
     ok = result.fits
     verdict = Text.assemble(
         (" FITS " if ok else " DOES NOT FIT ", "bold white on green" if ok else "bold white on red"),
-        f"  {result.model} on {target.name} ({core_name(target.core)}, {target.clock_hz / 1e6:g} MHz)",
+        f"  {label(result.model)} on {target.name} ({core_name(target.core)}, {target.clock_hz / 1e6:g} MHz)",
     )
     parts: list[RenderableType] = [Text(), verdict]
     parts += [Text(f"  ✗ {reason}", style="red") for reason in result.reasons]
-    parts += [Text(), _figures(result), Text(), _layers(result)]
+    parts += [Text(), _figures(result), _layers(result)]
+    if len(result.layers) > LAYERS_SHOWN:
+        parts.append(Text(f"… and {len(result.layers) - LAYERS_SHOWN} more layers (all with --json)", style="dim"))
     for name, reason in sorted(_merged(result).items()):
         parts.append(Text(f"{name}: none, {reason}", style="dim"))
     if _unverified(result):
@@ -50,17 +57,15 @@ def check(result: CheckResult) -> str:
 
 def verify(result: VerifyResult) -> str:
     """One row an engine."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("where")
-    for name in ("elements", "differ", "max LSB"):
-        table.add_column(name, justify="right")
+    rows = []
     for row in result.rows:
-        style = "red" if row.differ else ""
         where = f"{row.where} ({row.skipped})" if row.skipped else row.where
-        table.add_row(where, f"{row.elements:,}", f"{row.differ:,}", str(row.max_lsb), style=style)
+        cells = (where, f"{row.elements:,}", f"{row.differ:,}", str(row.max_lsb))
+        rows.append([Text(cell, style="red" if row.differ else "") for cell in cells])
+    table = grid({"where": "left", "elements": "right", "differ": "right", "max LSB": "right"}, rows)
     verdict = Text.assemble(
         (" EQUAL " if result.passes else " DIFFERENT ", f"bold white on {'green' if result.passes else 'red'}"),
-        f"  {result.model}: {result.inputs} inputs, {result.distinct} different outputs",
+        f"  {label(result.model)}: {result.inputs} inputs, {result.distinct} different outputs",
     )
     if result.distinct < 2:
         verdict.append("  the outputs are constant, so this proves nothing", style="red")
@@ -68,65 +73,54 @@ def verify(result: VerifyResult) -> str:
 
 
 def _figures(result: CheckResult) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for _ in range(4):
-        table.add_column()
+    """Two columns: the figure's name; the figure, with where it comes from."""
+    table = Table.grid(padding=(0, 2))
     ram, flash = result.ram, result.flash
-    table.add_row(
-        "RAM",
-        _bar(ram["total"], ram["limit"]),
-        _share(ram["total"], ram["limit"]),
-        f"activations {ram['activations']:,} (bound {ram['lower_bound']:,}) + scratch {ram['scratch']:,} + "
-        f"stack {ram['stack']:,}" + (f" + static {ram['static']:,}" if ram["static"] else "") + f" B, {_how(result, 'ram')}",
-    )
-    table.add_row(
-        "flash",
-        _bar(flash["total"], flash["limit"]),
-        _share(flash["total"], flash["limit"]),
-        f"weights {flash['weights']:,} + code {flash['code']:,} B, {_how(result, 'flash')}",
-    )
-    per_mac = f"{result.instructions / result.macs:.2f} per MAC, " if result.macs else ""
-    table.add_row(
-        "work", "", f"{result.instructions:,} instructions",
-        f"{per_mac}{_how(result, 'instructions')}; {result.macs:,} MACs",
-    )
+    stack = "the stack (not measured)" if ram["stack"] is None else f"stack {ram['stack']:,}"
+    static = f" + static {ram['static']:,}" if ram["static"] else ""
+    arena = f"activations {ram['activations']:,} (bound {ram['lower_bound']:,}) + scratch {ram['scratch']:,}"
+    table.add_row("RAM", _bar(ram["total"], ram["limit"]).append(f"  {_share(ram)}, {result.how['ram']}"))
+    table.add_row("", Text(f"{arena} + {stack}{static}", style="dim"))
+    table.add_row("flash", _bar(flash["total"], flash["limit"]).append(f"  {_share(flash)}, {result.how['flash']}"))
+    table.add_row("", Text(f"weights {flash['weights']:,} + code {flash['code']:,}", style="dim"))
+    if result.instructions is not None:
+        per_mac = f"{result.instructions / result.macs:.2f} per MAC, " if result.macs else ""
+        work = f"{result.instructions:,} instructions ({per_mac}{result.macs:,} MACs), {result.how['instructions']}"
+    else:
+        work = f"{result.macs:,} MACs"
+    table.add_row("work", work)
     if result.cycles_range:
         low, high = result.cycles_range
-        table.add_row(
-            "cycles", "", f"{_span(low / 1e6, high and high / 1e6)} M",
-            f"{_how(result, 'cycles')}: no wait states … the part's own" if high else _how(result, "cycles"),
-        )
+        ends = ": without wait states … with the part's own" if high else ", without wait states"
+        table.add_row("cycles", f"{_span(low / 1e6, high and high / 1e6, 'M')}{ends}, {result.how['cycles']}")
     if result.latency_range_ms:
-        low_ms, high_ms = result.latency_range_ms
-        table.add_row("time", "", f"{_span(low_ms, high_ms)} ms", _how(result, "latency"))
+        table.add_row("time", f"{_span(*result.latency_range_ms, 'ms')}, {result.how['latency']}")
     if result.energy_uj is not None:
-        table.add_row("energy", "", f"{figure(result.energy_uj)} µJ", _how(result, "energy"))
+        table.add_row("energy", f"{figure(result.energy_uj)} µJ, {result.how['energy']}")
     return table
 
 
 def _layers(result: CheckResult) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("layer", "kernel", "output"):
-        table.add_column(name, overflow="fold")
-    for name in ("MACs", "instructions", "per MAC", "share", "RAM B", "weights B"):
-        table.add_column(name, justify="right")
+    columns: dict[str, JustifyMethod] = {"layer": "left", "kernel": "left", "output": "left"}
+    columns |= dict.fromkeys(("MACs", "instructions", "per MAC", "share", "RAM B", "weights B"), "right")
     peak = max(layer.ram for layer in result.layers)
+    rows: list[Sequence[RenderableType]] = []
     for layer in result.layers[:LAYERS_SHOWN]:
-        share = layer.instructions / max(result.instructions, 1)
-        table.add_row(
+        count = layer.instructions
+        rows.append((
             layer.name,
             layer.kernel,
             layer.shape,
             f"{layer.macs:,}" if layer.macs else "",
-            f"{layer.instructions:,}",
-            f"{layer.instructions / layer.macs:.2f}" if layer.macs else "",
-            f"{share:.1%}",
+            f"{count:,}" if count is not None else "",
+            f"{count / layer.macs:.2f}" if count is not None and layer.macs else "",
+            f"{count / max(result.instructions or 0, 1):.1%}" if count is not None else "",
             Text(f"{layer.ram:,}" + (" ◄" if layer.ram == peak else "  "), style="bold" if layer.ram == peak else ""),
             f"{layer.weights:,}" if layer.weights else "",
-        )
-    if len(result.layers) > LAYERS_SHOWN:
-        table.caption = f"… and {len(result.layers) - LAYERS_SHOWN} more layers (all with --json)"
-    return table
+        ))
+    measured = result.instructions is not None
+    without = () if measured else ("instructions", "per MAC", "share")
+    return grid(columns, rows, drop=("kernel", "weights B", "MACs", "output"), without=without)
 
 
 def _merged(result: CheckResult) -> dict[str, str]:
@@ -144,15 +138,15 @@ def _unverified(result: CheckResult) -> str:
 
 
 def _bar(value: float, limit: float) -> Text:
-    full = min(round(BAR * value / limit), BAR)
+    full = min(max(round(BAR * value / limit), 1), BAR)
     style = "red" if value > limit else "yellow" if value > 0.8 * limit else "green"
-    return Text("━" * full, style=style).append("─" * (BAR - full), style="dim")
+    return Text.assemble(("━" * full, style), ("─" * (BAR - full), "dim"))
 
 
-def _share(value: int, limit: int) -> str:
-    share = value / limit
+def _share(figures: Mapping[str, int]) -> str:
+    share = figures["total"] / figures["limit"]
     percent = f"{share:.0%}" if share < 10 else f"{share:,.0f} times"
-    return f"{value:,} of {limit:,} B ({percent})"
+    return f"{figures['total']:,} of {figures['limit']:,} B ({percent})"
 
 
 def figure(value: float) -> str:
@@ -161,29 +155,65 @@ def figure(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _span(low: float, high: float | None) -> str:
+def _span(low: float, high: float | None, unit: str = "") -> str:
+    tail = f" {unit}" if unit else ""
     if high is None:
-        return f"{figure(low)} or more"
-    return figure(low) if figure(low) == figure(high) else f"{figure(low)} … {figure(high)}"
+        return f"{figure(low)}{tail} or more"
+    return f"{figure(low)}{tail}" if figure(low) == figure(high) else f"{figure(low)} … {figure(high)}{tail}"
 
 
-def _how(result: CheckResult, figure: str) -> str:
-    return result.how[figure]
+def label(model: str) -> str:
+    """What a model is called in a heading: of a path, its last part."""
+    return Path(model).name or model
 
 
 def core_name(core: str) -> str:
     """A core as its vendor writes it."""
-    names = {"cortex_m0plus": "Cortex-M0+", "cortex_m4f": "Cortex-M4F", "cortex_m7": "Cortex-M7", "cortex_m33": "Cortex-M33"}
+    names = {"cortex_m0plus": "Cortex-M0+", "cortex_m4f": "Cortex-M4F", "cortex_m7": "Cortex-M7", 
+             "cortex_m33": "Cortex-M33", "qingke_v2": "QingKe V2", "esp32c3": "RISC-V"}
     return names.get(core, core)
+
+
+def grid(
+    columns: Mapping[str, JustifyMethod],
+    rows: Sequence[Sequence[RenderableType]],
+    drop: Sequence[str] = (),
+    without: Sequence[str] = (),
+) -> Table:
+    """A table without the columns `without`, and without as many of `drop`, first to last, as the width demands."""
+    gone = set(without)
+    for candidate in (None, *drop):
+        if candidate is not None:
+            gone.add(candidate)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+        for name, justify in columns.items():
+            if name not in gone:
+                table.add_column(name, justify=justify, overflow="fold")
+        for row in rows:
+            table.add_row(*(cell for name, cell in zip(columns, row, strict=True) if name not in gone))
+        if _console(UNLIMITED).measure(table).maximum <= width():
+            break
+    return table
+
+
+def width() -> int:
+    """Columns to print in: the terminal's, within reason."""
+    if not sys.stdout.isatty():
+        return PLAIN_WIDTH
+    return min(max(shutil.get_terminal_size((80, 24)).columns, LEAST_WIDTH), MOST_WIDTH)
 
 
 def render(*parts: RenderableType) -> str:
     """`parts` as text, with color where standard output is a terminal."""
-    buffer = io.StringIO()
-    console = Console(file=buffer, width=WIDTH, force_terminal=_color(), highlight=False)
+    console = _console()
     for part in parts:
         console.print(part)
-    return buffer.getvalue().rstrip("\n")
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.splitlines()).rstrip("\n")
+
+
+def _console(columns: int | None = None) -> Console:
+    return Console(file=io.StringIO(), width=columns or width(), force_terminal=_color(), highlight=False)
 
 
 def _color() -> bool:
@@ -192,25 +222,25 @@ def _color() -> bool:
 
 def build(result: BuildResult) -> str:
     """One row a device, then where the bundles are and what to do next."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("device", "net"):
-        table.add_column(name, overflow="fold")
-    for name in ("float", "int8", "on device", "RAM B", "flash B", "instructions", "ms", "fits"):
-        table.add_column(name, justify="right")
+    columns: dict[str, JustifyMethod] = {"device": "left", "net": "left"}
+    columns |= dict.fromkeys(("float", "int8", "on device", "RAM B", "flash B", "instructions", "ms", "fits"), "right")
+    rows: list[Sequence[RenderableType]] = []
     for model in result.models:
-        for checked, on_device in zip(model.checks, model.device, strict=True):
-            table.add_row(
+        on_device = {d.target: f"{d.accuracy:.1%} of {d.samples}" for d in model.device}
+        for checked in model.checks:
+            rows.append((
                 checked.target,
                 model.net,
                 f"{model.accuracy_float:.1%}",
                 f"{model.accuracy_int8:.1%}",
-                f"{on_device.accuracy:.1%} of {on_device.samples}",
+                on_device.get(checked.target, "not run"),
                 f"{checked.ram['total']:,}",
                 f"{checked.flash['total']:,}",
-                f"{checked.instructions:,}",
+                f"{checked.instructions:,}" if checked.instructions is not None else "not run",
                 _span(*checked.latency_range_ms) if checked.latency_range_ms else "no source",
                 Text("yes", style="green") if checked.fits else Text("NO", style="bold red"),
-            )
+            ))
+    table = grid(columns, rows, drop=("float", "net", "on device"))
     reasons = [Text(f"✗ {c.target}: {r}", style="red") for m in result.models for c in m.checks for r in c.reasons]
     where = [Text(f"bundle: {m.bundle}") for m in result.models]
     first = result.models[0]

@@ -33,7 +33,9 @@ class TrainConfig:
     balanced: bool = False  # select by balanced accuracy instead of accuracy
     augment: Augment | None = None  # None: what is safe for the data set (`Augment.light`)
     seed: int = 0
-    threads: int = 2
+    # One thread: torch's threads wait for each other at every layer, which costs a factor of 30 where another program
+    # has one of the cores, and gains a quarter where none has. The result also depends on the number.
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "threads"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ def _epoch(state: State, dataset: Dataset, config: TrainConfig) -> Epoch:
     val_loss, found = _validate(state, dataset)
     epoch = Epoch(number, total / len(dataset.train), val_loss, found.accuracy, found.balanced_accuracy,
                   time.monotonic() - started)
-    if not state.history or _rank(epoch, config) > _rank(state.history[state.best_epoch - 1], config):
+    if _improves(epoch, state, config, len(dataset.val)):
         state.best, state.best_epoch = _copy(state.selected()), number
     state.history.append(epoch)
     return epoch
@@ -202,9 +203,25 @@ def _update_average(state: State, config: TrainConfig, step: int) -> None:
             state.average[name].copy_(value)
 
 
-def _rank(epoch: Epoch, config: TrainConfig) -> tuple[float, float]:
-    """Epochs are compared by validation score; of equal ones the lower loss is better."""
-    return epoch.val_balanced_accuracy if config.balanced else epoch.val_accuracy, -epoch.val_loss
+def _improves(epoch: Epoch, state: State, config: TrainConfig, samples: int) -> bool:
+    """Whether `epoch` is better than the best so far, by validation.
+
+    Scores within one standard error of the highest so far count as equal (the rule of Breiman et al. 1984), and among
+    those the lowest loss wins: the highest of many noisy scores is luck.
+    """
+    if not state.history:
+        return True
+    best = state.history[state.best_epoch - 1]
+    peak = max(_selected_score(e, config) for e in (*state.history, epoch))
+    share = (peak * samples + 1) / (samples + 2)  # never quite 1, or a perfect score would have no error
+    floor = peak - math.sqrt(share * (1 - share) / samples)
+    if _selected_score(epoch, config) < floor:
+        return False
+    return _selected_score(best, config) < floor or epoch.val_loss < best.val_loss
+
+
+def _selected_score(epoch: Epoch, config: TrainConfig) -> float:
+    return epoch.val_balanced_accuracy if config.balanced else epoch.val_accuracy
 
 
 def _patience_is_over(state: State, config: TrainConfig) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..deploy import Measured
+from ..plan import Plan
 
 if TYPE_CHECKING:
     from .check import CheckResult
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 NEAR = 0.8  # share of a limit from which advice is worth its line
 
 
-def advise(result: CheckResult, measured: Measured) -> Iterator[str]:
+def advise(result: CheckResult, plan: Plan) -> Iterator[str]:
     """Lines for the user: the RAM peak, then what helps with each figure that is over or near its limit."""
-    yield _peak(measured)
+    yield _peak(plan)
     if result.ram["total"] > NEAR * result.ram["limit"]:
-        yield from _ram(result, measured)
+        yield from _ram(result, plan)
     if result.flash["total"] > NEAR * result.flash["limit"]:
         yield from _flash(result)
-    yield _time(result)
+    if result.instructions is not None:
+        yield _time(result)
 
 
-def _peak(measured: Measured) -> str:
-    plan = measured.deployment.plan
+def _peak(plan: Plan) -> str:
     step = plan.peak
     parts = [f"{name} {size:,} B" for name, size in step.live]
     if step.call.scratch_bytes:
@@ -32,15 +32,14 @@ def _peak(measured: Measured) -> str:
     return f"RAM peaks in {step.node.name} at {step.live_bytes:,} B: {' + '.join(parts)}"
 
 
-def _ram(result: CheckResult, measured: Measured) -> Iterator[str]:
-    plan = measured.deployment.plan
+def _ram(result: CheckResult, plan: Plan) -> Iterator[str]:
     over = result.ram["total"] - result.ram["limit"]
     if over <= 0:
         return
     arena_limit = plan.arena_bytes - over
     if arena_limit <= 0:
         yield (
-            f"RAM: stack and static data alone take {result.ram['stack'] + result.ram['static']:,} B "
+            f"RAM: stack and static data alone take {(result.ram['stack'] or 0) + result.ram['static']:,} B "
             f"of {result.ram['limit']:,} B; this device is too small for the engine"
         )
         return
@@ -62,6 +61,7 @@ def _flash(result: CheckResult) -> Iterator[str]:
 
 
 def _time(result: CheckResult) -> str:
-    top = sorted(result.layers, key=lambda layer: -layer.instructions)[:3]
-    share = sum(layer.instructions for layer in top) / max(result.instructions, 1)
-    return f"time: {share:.0%} of the instructions are in {', '.join(layer.name for layer in top)}"
+    counts = {layer.name: layer.instructions or 0 for layer in result.layers}
+    top = sorted(counts, key=lambda name: -counts[name])[:3]
+    share = sum(counts[name] for name in top) / max(sum(counts.values()), 1)
+    return f"time: {share:.0%} of the instructions are in {', '.join(top)}"

@@ -23,7 +23,7 @@ from ..recipe import ModelRecipe, Recipe, ptq_config, train_config
 from ..types import Array
 from ..units import microjoules, milliseconds, size
 from .check import CheckResult, Limits, check
-from .export import c_files, write_files
+from .export import c_files, check_folder, write_files
 
 if TYPE_CHECKING:
     from ..data import Dataset, Score
@@ -60,11 +60,11 @@ class ModelResult:
     checks: tuple[CheckResult, ...]
 
     @property
-    def accuracy(self) -> dict[str, float]:
+    def accuracy(self) -> dict[str, float | None]:
         return {
             "float": self.accuracy_float,
             "int8": self.accuracy_int8,
-            "device": min(d.accuracy for d in self.device),
+            "device": min((d.accuracy for d in self.device), default=None),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -118,6 +118,7 @@ def build(recipe: Recipe, say: Say = lambda line: None, progress: bool = False) 
     """
     start = time.monotonic()
     limits = _limits(recipe)
+    check_folder(Path(recipe.out))
     configs = [(train_config(m), ptq_config(m)) for m in recipe.models]
     prepared = [(m, *_dataset(recipe, m)) for m in recipe.models]
     for line in prepared[0][2].report.lines():
@@ -200,7 +201,7 @@ class _Job:
         codes = self._codes(graph, test.x)
         (outputs,) = interpreter.run_batch(graph, [codes])
         int8_score = _score(outputs, test.y)
-        device = tuple(self._on_device(graph, c, codes, outputs, test.y) for c in checks)
+        device = tuple(self._on_device(graph, c, codes, outputs, test.y) for c in checks if c.instructions is not None)
         bundle = root / _folder(self.model.net)
         result = ModelResult(
             net=self.model.net,
@@ -246,6 +247,7 @@ class _Job:
         return result
 
     def _on_device(self, graph: Graph, checked: CheckResult, codes: Array, want: Array, labels: Array) -> DeviceAccuracy:
+        assert checked.instructions is not None
         count = int(np.clip(DEVICE_INSTRUCTIONS // checked.instructions, 8, len(codes)))
         rows = [[codes[k : k + 1]] for k in range(count)]
         measured = deploy(graph, targets.load(checked.target), rows, checked.optimize, self.limits.ram_bytes)
@@ -304,7 +306,8 @@ def default_net(data: Dataset, target_ids: Sequence[str], limits: Limits, side: 
         except InputError:
             continue
         graph = nets.random_graph(spec)
-        if all(check(graph, t, limits, setting).fits for t in target_ids for setting in ("speed",)):
+        checks = (check(graph, t, limits) for t in target_ids)
+        if all(c.fits and c.instructions is not None for c in checks):
             return net
     raise InputError(f"no stock net for {side}x{side} inputs fits {', '.join(target_ids)}: give one with --net")
 

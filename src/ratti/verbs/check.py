@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import models, targets
-from ..deploy import Measured, deploy, outputs_of, total_ram
-from ..device.measure import Span
+from ..deploy import MAX_INSTRUCTIONS, Compiled, compile_only, deploy, outputs_of, prepare
+from ..device.measure import Measurement, Span
 from ..errors import InputError, RattiError
 from ..graph import interpreter
 from ..graph.ir import Graph
+from ..plan import Plan
 from ..samples import make_inputs
 from ..targets import Target
 from ..types import How
@@ -47,7 +48,7 @@ class Layer:
     kernel: str
     shape: str
     macs: int
-    instructions: int
+    instructions: int | None
     cycles: int | None
     ram: int
     weights: int
@@ -55,17 +56,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The figures of one model on one device. Sizes in bytes."""
+    """The figures of one model on one device. Sizes in bytes; `ram["stack"]` is None where the firmware was not run,
+    and then `ram["total"]` is without it.
+    """
 
     model: str
     target: str
     how: dict[str, str]
     fits: bool
     reasons: tuple[str, ...]
-    ram: dict[str, int]
+    ram: dict[str, Any]
     flash: dict[str, int]
     macs: int
-    instructions: int
+    instructions: int | None
     cycles: int | None
     cycles_range: tuple[float, float | None] | None
     latency_ms: float | None  # the slow end where it is known
@@ -98,31 +101,37 @@ def check(
     """Compiles `model` for `target`, runs it on the emulated core and holds the figures against the limits.
 
     InputError for an unknown model or target, or limits that are no numbers above 0. RattiError where the firmware's
-    outputs differ from the interpreter's, which would be a bug of ratti.
+    outputs differ from the interpreter's, which would be a bug of ratti. What would run for minutes is compiled and not
+    run: RAM and flash are held against the limits, and every figure that needs a run is None, with the reason.
     """
     limits = limits or Limits()
     device = target if isinstance(target, Target) else targets.load(target)
     graph = models.load(model)
+    label = str(model) if not isinstance(model, Graph) else graph.name
+    deployment = prepare(graph, device.isa)
+    if deployment.expected_instructions > MAX_INSTRUCTIONS:
+        compiled = compile_only(deployment, device, optimize)
+        return _result(label, graph, device, deployment.plan, compiled, limits, optimize)
     inputs = make_inputs(graph, 6)[-1:]
-    measured = deploy(graph, device, inputs, optimize, limits.ram_bytes)
+    measured = deploy(graph, device, inputs, optimize, limits.ram_bytes, deployment)
     expected = interpreter.run(graph, inputs[0])
     for name, got in zip(graph.outputs, outputs_of(measured)[0], strict=True):
         if not (got == expected[name]).all():
-            raise RattiError(f"the firmware's output '{name}' differs from the interpreter's: a bug in ratti, please report")
-    label = str(model) if not isinstance(model, Graph) else graph.name
-    return _result(label, graph, device, measured, limits, optimize)
+            raise RattiError(f"output '{name}' of the firmware differs from the interpreter's: a bug of ratti, please report")
+    return _result(label, graph, device, measured.deployment.plan, measured.measurement, limits, optimize)
 
 
 def _result(
-    label: str, graph: Graph, device: Target, measured: Measured, limits: Limits, optimize: str
+    label: str, graph: Graph, device: Target, plan: Plan, m: Measurement | Compiled, limits: Limits, optimize: str
 ) -> CheckResult:
-    m, plan = measured.measurement, measured.deployment.plan
+    run = m if isinstance(m, Measurement) else None
+    stack = run.stack_bytes if run else None
     weights = sum(graph.values[n].type.bytes for n in _constants(graph))
     ram = {
-        "total": total_ram(m),
+        "total": m.ram_static_bytes + (stack or 0),
         "activations": plan.activation_bytes,
         "scratch": plan.scratch_bytes,
-        "stack": m.stack_bytes,
+        "stack": stack,
         "static": m.ram_static_bytes - plan.arena_bytes,
         "lower_bound": plan.lower_bound_bytes,
         "limit": min(limits.ram_bytes or device.ram_bytes, device.ram_bytes),
@@ -140,15 +149,16 @@ def _result(
             step.kernel.name,
             "x".join(map(str, step.work.output.shape[1:])),
             step.work.macs,
-            figures.instructions,
-            round(figures.cycles.low) if figures.cycles else None,
+            figures.instructions if figures else None,
+            round(figures.cycles.low) if figures and figures.cycles else None,
             step.live_bytes,
             sum(o.type.bytes for o in step.work.operands if o.data is not None),
         )
-        for step, figures in zip(plan.steps, m.steps, strict=True)
+        for step, figures in zip(plan.steps, run.steps if run else [None] * len(plan.steps), strict=True)
     )
     how = {k: v.value for k, v in m.how.items()}
-    latency, energy = _slow_end(m.latency_ms), _slow_end(m.energy_uj)
+    cycles, latency_span, energy_span = (run.cycles, run.latency_ms, run.energy_uj) if run else (None, None, None)
+    latency, energy = _slow_end(latency_span), _slow_end(energy_span)
     reasons = _reasons(ram, flash, latency, energy, limits, m.reasons)
     result = CheckResult(
         model=label,
@@ -159,17 +169,17 @@ def _result(
         ram=ram,
         flash=flash,
         macs=graph.macs(),
-        instructions=m.instructions,
-        cycles=round(m.cycles.low) if m.cycles else None,
-        cycles_range=_ends(m.cycles),
+        instructions=run.instructions if run else None,
+        cycles=round(cycles.low) if cycles else None,
+        cycles_range=_ends(cycles),
         latency_ms=latency,
-        latency_range_ms=_ends(m.latency_ms),
+        latency_range_ms=_ends(latency_span),
         energy_uj=energy,
         absent=dict(m.reasons),
         layers=layers,
         optimize=optimize,
     )
-    return replace(result, advice=tuple(advise(result, measured)))
+    return replace(result, advice=tuple(advise(result, plan)))
 
 
 def _ends(span: Span | None) -> tuple[float, float | None] | None:
@@ -188,8 +198,8 @@ def _constants(graph: Graph) -> set[str]:
 
 
 def _reasons(
-    ram: dict[str, int],
-    flash: dict[str, int],
+    ram: Mapping[str, Any],
+    flash: Mapping[str, int],
     latency_ms: float | None,
     energy_uj: float | None,
     limits: Limits,
@@ -198,12 +208,11 @@ def _reasons(
     """Why the model does not fit; empty where it does."""
     out = []
     for name, figures in (("RAM", ram), ("flash", flash)):
-        over = figures["total"] - figures["limit"]
+        total, limit_bytes = figures["total"], figures["limit"]
+        over = total - limit_bytes
         if over > 0:
-            out.append(
-                f"{name}: needs {figures['total']:,} B, {over:,} B over the limit of {figures['limit']:,} B "
-                f"({figures['total'] / figures['limit']:.1f} times)"
-            )
+            times = f" ({total / limit_bytes:,.1f} times)" if total > 1.05 * limit_bytes else ""
+            out.append(f"{name}: needs {total:,} B, {over:,} B over the limit of {limit_bytes:,} B{times}")
     for name, value, limit, unit in (
         ("latency", latency_ms, limits.latency_ms, "ms"),
         ("energy", energy_uj, limits.energy_uj, "µJ"),
@@ -211,7 +220,8 @@ def _reasons(
         if limit is None:
             continue
         if value is None:
-            out.append(f"{name}: no figure to hold against the limit of {limit:g} {unit}: {absent.get(name, 'no source')}")
+            why = absent.get(name, "no source")
+            out.append(f"{name}: no figure to hold against the limit of {limit:g} {unit}: {why}")
         elif value > limit:
             out.append(f"{name}: {value:.3g} {unit}, over the limit of {limit:g} {unit}")
     return out

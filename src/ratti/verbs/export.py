@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -38,16 +39,28 @@ def export(
         "c": lambda: c_files(graph, targets.load(target).isa if target else "portable", name, real),
         "tflite": lambda: {f"{name or graph.name}.tflite": tflite.serialize(graph)},
     }
+    if not kinds:
+        raise InputError(f"nothing to export: name at least one of {', '.join(writers)}")
     for kind in kinds:
         if kind not in writers:
             raise registry.unknown("export kind", kind, writers)
-    if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name):
+    if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise InputError(f"the name '{name}' is no C identifier: letters, digits and _, not starting with a digit")
+    check_folder(out)
     graph = models.load(model)
     files: dict[str, bytes] = {}
     for kind in kinds:
         files.update(writers[kind]())
     return write_files(files, out)
+
+
+def check_folder(out: Path) -> None:
+    """InputError unless `out` is a folder that can be written to, or can be made."""
+    at = next(p for p in (out, *out.absolute().parents) if p.exists())
+    if not at.is_dir():
+        raise InputError(f"cannot write to '{out}': '{at}' is a file; name a folder")
+    if not os.access(at, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to '{out}': no permission in '{at}'")
 
 
 def write_files(files: Files, out: Path) -> list[Path]:

@@ -83,6 +83,10 @@ def verify(
     for runtime in runtimes:
         if runtime not in RUNTIMES:
             raise registry.unknown("runtime", runtime, RUNTIMES)
+    if not runtimes and not target_ids:
+        raise InputError(f"nothing to compare with: name targets, or runtimes of {', '.join(RUNTIMES)}")
+    if optimize not in ("speed", "size"):
+        raise registry.unknown("optimization", optimize, ("speed", "size"))
     devices = [targets.load(t) for t in target_ids]
     graph = models.load(model)
     inputs = make_inputs(graph, count, real)

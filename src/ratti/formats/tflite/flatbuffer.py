@@ -1,7 +1,8 @@
 """FlatBuffers by schema table: a reader that checks every offset, and a writer. Tables are dicts.
 
 The file is untrusted: each offset, vtable, vector and string is held against the buffer's end before it is
-followed, nesting is bounded, and so is the number of decoded tables.
+followed. Vectors of numbers are views, not copies, and the number of decoded tables is bounded by the file's size, so
+that references which repeat or overlap cost neither time nor memory. No table of the schema holds itself: nesting ends.
 Format: https://flatbuffers.dev/internals/
 """
 
@@ -19,21 +20,21 @@ from .schema import FILE_IDENTIFIER, OPTIONS, TABLES, defaults
 
 SCALARS = {"bool": "?", "i8": "b", "u8": "B", "i32": "i", "u32": "I", "i64": "q", "u64": "Q", "f32": "f"}
 _NUMPY = {"i8": "<i1", "u8": "<u1", "i32": "<i4", "u32": "<u4", "i64": "<i8", "f32": "<f4"}
-_MAX_DEPTH = 8
-_MAX_TABLES = 200_000
+_LONGEST_STRING = 256  # bytes of a string that are kept, the last ones
 
 
 class Reader:
     """Decodes one buffer. Any damage raises FormatError with the byte offset."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._tables = 0
+        self._data = memoryview(data)
+        self._tables_left = len(data) // 4  # a table and the reference to it take 8 bytes
 
     def root(self, table: str) -> dict[str, Any]:
         if len(self._data) < 8 or self._data[4:8] != FILE_IDENTIFIER:
-            raise FormatError("not a TFLite file: the identifier TFL3 is missing at byte 4")
-        return self._table(table, self._offset(0), 0)
+            what = "the file is empty" if not self._data else "the identifier TFL3 is missing at byte 4"
+            raise FormatError(f"not a TFLite file: {what}")
+        return self._table(table, self._offset(0))
 
     def _scalar(self, kind: str, at: int) -> Any:
         code = SCALARS[kind]
@@ -50,10 +51,10 @@ class Reader:
             raise FormatError(f"damaged file: the reference at byte {at} points to byte {target}")
         return target
 
-    def _table(self, name: str, at: int, depth: int) -> dict[str, Any]:
-        self._tables += 1
-        if depth > _MAX_DEPTH or self._tables > _MAX_TABLES:
-            raise FormatError(f"damaged file: tables nest or repeat without end at byte {at}")
+    def _table(self, name: str, at: int) -> dict[str, Any]:
+        self._tables_left -= 1
+        if self._tables_left < 0:
+            raise FormatError(f"damaged file: more tables than {len(self._data)} bytes can hold, at byte {at}")
         vtable = at - int(self._scalar("i32", at))
         length = int(struct.unpack_from("<H", self._data, vtable)[0]) if 0 <= vtable <= len(self._data) - 4 else 0
         if length < 4 or length % 2 or vtable + length > len(self._data):
@@ -69,27 +70,27 @@ class Reader:
             if kind == "union":
                 member = OPTIONS.get(out[field + "_type"])
                 if member is not None:
-                    out[field] = self._table(member, self._offset(at + distance), depth + 1)
+                    out[field] = self._table(member, self._offset(at + distance))
             else:
-                out[field] = self._field(kind, at + distance, depth)
+                out[field] = self._field(kind, at + distance)
         return out
 
-    def _field(self, kind: str, at: int, depth: int) -> Any:
+    def _field(self, kind: str, at: int) -> Any:
         if kind in SCALARS:
             return self._scalar(kind, at)
         target = self._offset(at)
         if kind == "string":
-            return self._vector_bytes(target, 1).decode("utf-8", "replace")
+            return str(self._vector_bytes(target, 1)[-_LONGEST_STRING:], "utf-8", "replace")
         if not kind.startswith("["):
-            return self._table(kind, target, depth + 1)
+            return self._table(kind, target)
         element = kind[1:-1]
         if element in _NUMPY:
             dtype = np.dtype(_NUMPY[element])
             return np.frombuffer(self._vector_bytes(target, dtype.itemsize), dtype)
         count = len(self._vector_bytes(target, 4)) // 4
-        return [self._table(element, self._offset(target + 4 + 4 * k), depth + 1) for k in range(count)]
+        return [self._table(element, self._offset(target + 4 + 4 * k)) for k in range(count)]
 
-    def _vector_bytes(self, at: int, element_bytes: int) -> bytes:
+    def _vector_bytes(self, at: int, element_bytes: int) -> memoryview:
         count = int(self._scalar("u32", at))
         end = at + 4 + count * element_bytes
         if end > len(self._data):

@@ -2,7 +2,7 @@
 
 A table is an ordered list of fields; its position is the field's slot. A field is (name, kind, default). Kinds: a
 scalar ("i8" … "f32", "bool"), "string", a table's name, "union" (the field before it holds the member), or a
-vector of any of these in brackets. None stands for a slot that is skipped.
+vector of any of these in brackets. A "skip" field is not looked at.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ TABLES: dict[str, list[Field]] = {
         _f("name", "string"),
         _f("quantization", "QuantizationParameters"),
         _f("is_variable", "bool", False),
+        _f("sparsity", "SparsityParameters"),
     ],
     "QuantizationParameters": [
         _f("min", "[f32]"),
@@ -67,6 +68,7 @@ TABLES: dict[str, list[Field]] = {
         _f("details", "skip"),
         _f("quantized_dimension", "i32"),
     ],
+    "SparsityParameters": [],  # ratti needs to know only whether it is there
     "Operator": [
         _f("opcode_index", "u32"),
         _f("inputs", "[i32]"),

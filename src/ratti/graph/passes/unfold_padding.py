@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ...errors import UnsupportedError
 from ...ops.pad import Pad
 from ...types import TensorType
 from ..builder import unique
@@ -17,7 +18,7 @@ def run(graph: Graph) -> Graph:
     """A graph in which every op's padding has a TFLite code."""
     values: list[Value] = []
     nodes: list[Node] = []
-    names: set[str] = set(graph.values)
+    names = {*graph.values, *(node.name for node in graph.nodes)}
     for node in graph.nodes:
         nodes += _change(graph, node, values, names)
     return rewrite(graph, nodes, values)
@@ -29,15 +30,17 @@ def _change(graph: Graph, node: Node, values: list[Value], names: set[str]) -> S
         return [node]
     op: Any = node.op
     if not hasattr(op, "dilation"):
-        raise NotImplementedError(f"padding {op.padding} of {op.name}: only convolutions can take a PAD before them")
+        raise UnsupportedError(
+            f"{op.name} '{node.name}': TFLite cannot express its padding {op.padding}; pools know SAME and VALID only"
+        )
     top, bottom, left, right = op.padding
     pad = Pad(((0, 0), (top, bottom), (left, right), (0, 0)))
     source = graph.type(node.inputs[0])
     (shape,) = pad.infer_shapes(source.shape)
-    name = unique(f"{node.inputs[0]}_padded", names)
-    names.add(name)
+    name, pad_name = unique(f"{node.inputs[0]}_padded", names), unique(f"{node.name}_pad", names)
+    names.update((name, pad_name))
     values.append(Value(name, TensorType(shape, source.dtype, source.quant)))
     return [
-        Node(f"{node.name}_pad", pad, (node.inputs[0],), (name,)),
+        Node(pad_name, pad, (node.inputs[0],), (name,)),
         replace(node, op=replace(op, padding=(0, 0, 0, 0)), inputs=(name, *node.inputs[1:])),
     ]

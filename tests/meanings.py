@@ -1,0 +1,119 @@
+"""What every op means on real numbers, as plain loops from its definition, for the tests to compare with.
+
+Each function takes the op and float64 arrays. They share nothing with `ratti.ops` but the attributes' names.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from ratti.types import Array
+
+LIMITS = {"NONE": (-math.inf, math.inf), "RELU": (0, math.inf), "RELU_N1_TO_1": (-1, 1), "RELU6": (0, 6)}
+
+
+def activate(op, x: Array) -> Array:
+    low, high = LIMITS[op.activation.name]
+    return np.minimum(np.maximum(x, low), high)
+
+
+def windows(op, x: Array, kernel, dilation=(1, 1)):
+    """(output row, output column, [(ky, kx, y, x)] inside the input) of each window."""
+    top, bottom, left, right = op.padding
+    _, height, width, _ = x.shape
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    rows = (height + top + bottom - reach[0]) // op.stride[0] + 1
+    columns = (width + left + right - reach[1]) // op.stride[1] + 1
+    for oy, ox in itertools.product(range(rows), range(columns)):
+        taps = []
+        for ky, kx in itertools.product(range(kernel[0]), range(kernel[1])):
+            y, x_ = oy * op.stride[0] - top + ky * dilation[0], ox * op.stride[1] - left + kx * dilation[1]
+            if 0 <= y < height and 0 <= x_ < width:
+                taps.append((ky, kx, y, x_))
+        yield oy, ox, taps
+
+
+def placed(cells: dict, batch: int) -> Array:
+    """(N, OH, OW, C) from {(row, column): (N, C)}."""
+    rows, columns = (1 + max(k[d] for k in cells) for d in (0, 1))
+    return np.stack([np.stack([cells[r, c] for c in range(columns)], 1) for r in range(rows)], 1)
+
+
+def conv2d(op, x: Array, w: Array, bias: Array | None = None) -> Array:
+    inputs, outputs = w.shape[3], w.shape[0] // op.groups
+    cells = {}
+    for oy, ox, taps in windows(op, x, w.shape[1:3], op.dilation):
+        cell = np.zeros((len(x), w.shape[0]))
+        for o in range(w.shape[0]):
+            group = slice(o // outputs * inputs, o // outputs * inputs + inputs)
+            for ky, kx, y, x_ in taps:
+                cell[:, o] += x[:, y, x_, group] @ w[o, ky, kx]
+        cells[oy, ox] = cell + (0 if bias is None else bias)
+    return activate(op, placed(cells, len(x)))
+
+
+def depthwise_conv2d(op, x: Array, w: Array, bias: Array | None = None) -> Array:
+    cells = {}
+    for oy, ox, taps in windows(op, x, w.shape[1:3], op.dilation):
+        cell = np.zeros((len(x), w.shape[3]))
+        for o in range(w.shape[3]):
+            for ky, kx, y, x_ in taps:
+                cell[:, o] += x[:, y, x_, o // op.multiplier] * w[0, ky, kx, o]
+        cells[oy, ox] = cell + (0 if bias is None else bias)
+    return activate(op, placed(cells, len(x)))
+
+
+def pool(reduce: Callable) -> Callable:
+    def meaning(op, x: Array) -> Array:
+        cells = {
+            (oy, ox): reduce([x[:, y, x_] for _, _, y, x_ in taps], axis=0)
+            for oy, ox, taps in windows(op, x, op.kernel)
+        }
+        return activate(op, placed(cells, len(x)))
+
+    return meaning
+
+
+def fully_connected(op, x: Array, w: Array, bias: Array | None = None) -> Array:
+    rows = [[sum(a * b for a, b in zip(row, o, strict=True)) for o in w] for row in x.reshape(-1, w.shape[1])]
+    return activate(op, np.array(rows) + (0 if bias is None else bias))
+
+
+def mean(op, x: Array) -> Array:
+    total: dict[tuple, list[float]] = {}
+    for index in np.ndindex(x.shape):
+        total.setdefault(tuple(i for d, i in enumerate(index) if d not in op.axes), []).append(x[index])
+    return np.array([sum(v) / len(v) for _, v in sorted(total.items())])
+
+
+def pad(op, x: Array) -> Array:
+    out = np.zeros([n + a + b for n, (a, b) in zip(x.shape, op.padding, strict=True)])
+    for index in np.ndindex(x.shape):
+        out[tuple(i + a for i, (a, _) in zip(index, op.padding, strict=True))] = x[index]
+    return out
+
+
+def softmax(op, x: Array) -> Array:
+    rows = x.reshape(-1, x.shape[-1])
+    return np.array([[1 / sum(math.exp(op.beta * (b - a)) for b in row) for a in row] for row in rows])
+
+
+MEANINGS: dict[str, Callable] = {
+    "add": lambda op, x, y: activate(op, x + y),
+    "average_pool2d": pool(np.mean),
+    "conv2d": conv2d,
+    "depthwise_conv2d": depthwise_conv2d,
+    "fully_connected": fully_connected,
+    "max_pool2d": pool(np.max),
+    "mean": mean,
+    "pad": pad,
+    "relu": lambda op, x: np.where(x > 0, x, 0),
+    "relu6": lambda op, x: np.where(x > 6, 6, np.where(x > 0, x, 0)),
+    "requantize": lambda op, x: x,
+    "reshape": lambda op, x: x.ravel(),
+    "softmax": softmax,
+}

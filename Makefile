@@ -7,7 +7,7 @@ EXTRAS := device,train,oracle,dev
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check format clean
+.PHONY: help install demo bench test test-all check clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ install: $(STAMP) ## make .venv with everything
 
 demo: $(STAMP) ## data to firmware: train, quantize, compile and measure on four emulated devices
 	$(BIN)/ratti build examples/digits.yaml
+
+bench: $(STAMP) ## ratti beside other engines: the tables of docs/engines.md (needs the shared models)
+	$(BIN)/python benchmarks/engines.py
 
 check: $(STAMP) ## linter and type checker
 	$(BIN)/ruff check src tests

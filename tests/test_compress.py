@@ -17,7 +17,7 @@ from ratti.types import Quant  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
-CONFIG = train.TrainConfig(epochs=6, learning_rate=0.01, threads=1)
+CONFIG = train.TrainConfig(epochs=15, learning_rate=0.01)
 
 
 @pytest.fixture(scope="module")

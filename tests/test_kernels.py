@@ -16,6 +16,7 @@ import pytest
 from cases import Trial, all_cases, label, samples, together, trials
 
 from ratti import targets
+from ratti.device.host import build_executable
 from ratti.device.measure import measure
 from ratti.device.program import Program, Slot
 from ratti.emit.c import CSources, emit
@@ -75,7 +76,7 @@ def test_host_runs_models_as_emitted(features: str) -> None:
     name = f"every_{features}"
     _, c = emitted(name, features, False)
     inputs, want = values(name, features, False, 8)
-    program = host.compile_c({**c.files, "main.c": host.arena_main(name, c)}, host.UNDEFINED)
+    program = build_executable({**c.files, "main.c": host.arena_main(name, c)}, "undefined", host.QUICK)
     size = sum(p.type.bytes for p in c.outputs)
     for noise in (0xA5, 0x5A):
         assert_same(host.run(program, inputs, size, noise), want, [p.name for p in c.outputs])
@@ -86,12 +87,12 @@ def test_host_runs_models_as_emitted(features: str) -> None:
 def test_steps_alone_touch_their_bytes_only_and_take_row_ranges(
     features: str, system_compiler: Callable[[str], str]
 ) -> None:
-    system_compiler(host.ADDRESS[0])
+    system_compiler("gcc")
     name = f"every_{features}"
     plan, c = emitted(name, features, False)
     _, want = values(name, features, False, 8)
     sources = {f"{name}.h": c.files[f"{name}.h"], "steps.c": host.steps_main(name, plan, c)}
-    program = host.compile_c(sources, host.ADDRESS)
+    program = build_executable(sources, "address", host.QUICK)
     operands = [[w[n] for step in plan.steps for n in step.inputs] for w in want]
     size = sum(s.work.output.bytes for s in plan.steps)
     for parts in (1, 2, 3):

@@ -155,6 +155,10 @@ REFUSALS: dict[str, tuple[Change, type[Exception], str]] = {
     ),
     "future op": (lambda m: code(m, 0, 5000), UnsupportedError, "operator code 5000"),
     "custom op": (lambda m: code(m, 0, 32, custom_code="Magic"), UnsupportedError, "custom op 'Magic'"),
+    "ugly names": (
+        both(lambda m: tensors(m)[1].update(type=1), lambda m: tensors(m)[1].update(name="a/\n\x1b[31mred" + "x" * 90)),
+        UnsupportedError, "FLOAT16",
+    ),
     "code index": (lambda m: operators(m)[0].update(opcode_index=9), FormatError, "code 9 of"),
     "variable": (lambda m: tensors(m)[1].update(is_variable=True), UnsupportedError, "tensor 1 .* variable"),
     "float16": (lambda m: tensors(m)[1].update(type=1), UnsupportedError, "tensor 1 .* FLOAT16; supported: FLOAT32, INT32"),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, UnsupportedError
 from .graph.ir import Graph
-from .types import Array
+from .types import Array, TensorType
 
 EXTREMES = 4
 
@@ -21,7 +21,7 @@ def make_inputs(graph: Graph, count: int, real: Sequence[Array] = (), seed: int 
     if count < 1:
         raise InputError(f"the number of inputs must be at least 1, not {count}")
     rng = np.random.default_rng(seed)
-    types = [graph.type(name) for name in graph.inputs]
+    types = [int8_input(graph, name) for name in graph.inputs]
     rows: list[list[Array]] = []
     if real:
         for k in range(min(len(real[0]), max(count - EXTREMES - 1, 1))):
@@ -38,6 +38,16 @@ def make_inputs(graph: Graph, count: int, real: Sequence[Array] = (), seed: int 
             row.append(np.clip(codes, low, high).astype(t.dtype.numpy))
         rows.append(row)
     return rows[:count]
+
+
+def int8_input(graph: Graph, name: str) -> TensorType:
+    """The type of input `name`; UnsupportedError where the model is none of integers."""
+    if not graph.is_quantized:
+        raise UnsupportedError(f"model '{graph.name}' is a float model; only int8 models become firmware")
+    type = graph.type(name)
+    if type.quant is None:
+        raise UnsupportedError(f"input '{name}' of model '{graph.name}' has no quantization")
+    return type
 
 
 def _extreme(shape: tuple[int, ...], limits: tuple[int, int], zero_point: int, kind: int) -> Array:

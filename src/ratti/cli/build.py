@@ -16,7 +16,7 @@ HELP = "the whole way: train, quantize, emit C, measure on emulated devices, bun
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="RECIPE.yaml|DATA", help="a recipe; or a folder of pictures, an .npz, digits")
     parser.add_argument("--target", metavar="ID,ID", help="the devices, where the source is data")
-    parser.add_argument("--net", metavar="ID", help="the net, such as mobilenet_v2-0.35-64 (default: largest that fits)")
+    parser.add_argument("--net", metavar="ID", help="the net, such as micro-1.0-8 (default: the largest that fits)")
     parser.add_argument("--size", type=whole(1), metavar="N", help="size of pictures where --net is left out (64)")
     parser.add_argument("--epochs", type=whole(1), metavar="N", help="training epochs")
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed of weights and order (default 0)")

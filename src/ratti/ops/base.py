@@ -170,7 +170,7 @@ def int8(shape: Shape, scale: float, zero_point: int) -> TensorType:
 
 
 def constant_integers(operand: Operand, what: str) -> Array:
-    """The data of an operand that holds attributes. ValueError where it is computed at run time, or not int32 or int64."""
+    """The data of an operand that holds attributes. ValueError where it is no constant, or not int32 or int64."""
     if operand.data is None:
         raise ValueError(f"{what} that are computed at run time (they must be constant)")
     if operand.type.dtype not in (DType.INT32, DType.INT64):

@@ -44,7 +44,8 @@ def many(known: Sequence[Target]) -> str:
 
 def one(target: Target) -> str:
     """A target in full."""
-    title = Text(f"{target.id}: {target.name} by {target.vendor}, {core_name(target.core)} ({target.isa})", style="bold")
+    name = f"{target.id}: {target.name} by {target.vendor}, {core_name(target.core)} ({target.isa})"
+    title = Text(name, style="bold")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("figure")
     table.add_column("value", justify="right")

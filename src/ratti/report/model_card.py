@@ -33,7 +33,7 @@ def text(recipe: Recipe, spec: NetSpec, dataset: Dataset, result: ModelResult) -
         f"| int8 | {result.accuracy_int8:.2%} |",
     ]
     for d in result.device:
-        lines.append(f"| firmware on {d.target}, first {d.samples:,} samples | {d.accuracy:.2%} |")
+        lines.append(f"| firmware on {d.target}, {d.samples:,} samples | {d.accuracy:.2%} |")
     lines += ["", "| class | recall, int8 |", "| --- | --- |"]
     for name, recall in zip(dataset.class_names, result.recall_int8, strict=True):
         lines.append(f"| {name} | {'no samples' if recall is None else f'{recall:.1%}'} |")
@@ -58,8 +58,9 @@ def text(recipe: Recipe, spec: NetSpec, dataset: Dataset, result: ModelResult) -
     )
     lines += [
         "",
-        "RAM is arena, static data and stack; flash is the whole linked image; instructions are counted on the emulated "
-        "core, times are priced by a cited timing table from no wait states to the flash as the part is configured.",
+        "RAM is arena, static data and stack; flash is the whole linked image; instructions are counted on the "
+        "emulated core, times are priced by a cited timing table from no wait states to the flash as the part is "
+        "configured.",
         "",
         "## Use",
         "",

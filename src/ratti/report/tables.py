@@ -38,7 +38,7 @@ def check(result: CheckResult) -> str:
         (" FITS " if ok else " DOES NOT FIT ", "bold white on green" if ok else "bold white on red"),
         f"  {label(result.model)} on {target.name} ({core_name(target.core)}, {target.clock_hz / 1e6:g} MHz)",
     )
-    parts: list[RenderableType] = [Text(), verdict]
+    parts: list[RenderableType] = [verdict]
     parts += [Text(f"  ✗ {reason}", style="red") for reason in result.reasons]
     parts += [Text(), _figures(result), _layers(result)]
     if len(result.layers) > LAYERS_SHOWN:
@@ -69,7 +69,7 @@ def verify(result: VerifyResult) -> str:
     )
     if result.distinct < 2:
         verdict.append("  the outputs are constant, so this proves nothing", style="red")
-    return render(Text(), verdict, table)
+    return render(verdict, table)
 
 
 def _figures(result: CheckResult) -> Table:
@@ -169,8 +169,10 @@ def label(model: str) -> str:
 
 def core_name(core: str) -> str:
     """A core as its vendor writes it."""
-    names = {"cortex_m0plus": "Cortex-M0+", "cortex_m4f": "Cortex-M4F", "cortex_m7": "Cortex-M7", 
-             "cortex_m33": "Cortex-M33", "qingke_v2": "QingKe V2", "esp32c3": "RISC-V"}
+    names = {
+        "cortex_m0plus": "Cortex-M0+", "cortex_m4f": "Cortex-M4F", "cortex_m7": "Cortex-M7",
+        "cortex_m33": "Cortex-M33", "qingke_v2": "QingKe V2", "esp32c3": "RISC-V",
+    }
     return names.get(core, core)
 
 
@@ -254,4 +256,4 @@ def build(result: BuildResult) -> str:
         f"write the input, call {result.name}_run(arena), read the output",
     ]
     title = Text(f"{result.name}: accuracy on {result.data['test']:,} test samples, figures from the emulated devices")
-    return render(Text(), title, table, *reasons, *where, Text(), *map(Text, steps))
+    return render(title, table, *reasons, *where, Text(), *map(Text, steps))

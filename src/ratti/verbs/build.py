@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 SCHEMA = "ratti.build/1"
 VECTORS = 16  # validation samples that go into a bundle
-DEVICE_INSTRUCTIONS = 400_000_000  # the test set is run on a device as far as this many instructions go
+DEVICE_INSTRUCTIONS = 1_000_000_000  # the test set is run on a device as far as this many instructions go
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class DeviceAccuracy:
-    """Accuracy of the firmware on the emulated device, over the first `samples` of the test set."""
+    """Accuracy of the firmware on the emulated device, over `samples` of the test set, evenly spread."""
 
     target: str
     samples: int
@@ -246,14 +246,18 @@ class _Job:
                 break
         return result
 
-    def _on_device(self, graph: Graph, checked: CheckResult, codes: Array, want: Array, labels: Array) -> DeviceAccuracy:
+    def _on_device(
+        self, graph: Graph, checked: CheckResult, codes: Array, want: Array, labels: Array
+    ) -> DeviceAccuracy:
         assert checked.instructions is not None
         count = int(np.clip(DEVICE_INSTRUCTIONS // checked.instructions, 8, len(codes)))
-        rows = [[codes[k : k + 1]] for k in range(count)]
+        # Evenly spread: test sets are often sorted by class.
+        chosen = np.linspace(0, len(codes) - 1, count).round().astype(np.int64)
+        rows = [[codes[k : k + 1]] for k in chosen]
         measured = deploy(graph, targets.load(checked.target), rows, checked.optimize, self.limits.ram_bytes)
         got = np.concatenate([row[0] for row in outputs_of(measured)])
-        accuracy = _score(got, labels[:count]).accuracy
-        return DeviceAccuracy(checked.target, count, accuracy, int(np.count_nonzero(got != want[:count])))
+        accuracy = _score(got, labels[chosen]).accuracy
+        return DeviceAccuracy(checked.target, count, accuracy, int(np.count_nonzero(got != want[chosen])))
 
     def _write_c(self, graph: Graph, folder: Path) -> None:
         """C for each instruction set of the targets, and vectors from validation samples."""

@@ -117,7 +117,7 @@ def check(
     expected = interpreter.run(graph, inputs[0])
     for name, got in zip(graph.outputs, outputs_of(measured)[0], strict=True):
         if not (got == expected[name]).all():
-            raise RattiError(f"output '{name}' of the firmware differs from the interpreter's: a bug of ratti, please report")
+            raise RattiError(f"output '{name}' of the firmware differs from the interpreter's: please report this bug")
     return _result(label, graph, device, measured.deployment.plan, measured.measurement, limits, optimize)
 
 

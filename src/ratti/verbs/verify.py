@@ -14,7 +14,7 @@ from ..deploy import deploy, outputs_of, prepare
 from ..errors import InputError
 from ..graph import interpreter
 from ..graph.ir import Graph
-from ..samples import make_inputs
+from ..samples import int8_input, make_inputs
 from ..types import Array
 
 SCHEMA = "ratti.verify/1"
@@ -137,7 +137,7 @@ def _differences(reference: Outputs, got: Outputs) -> Iterator[Array]:
 def real_samples(graph: Graph, model: str, data: str | None, count: int) -> list[Array]:
     """Codes of real samples: from `data` (a folder of pictures, an `.npz`, `digits`), or from a bundle's own vectors.
 
-    Only models with one input of (1, H, W, C) take samples from `data`. Validation samples are used, never the test set.
+    Only models with one input of (1, H, W, C) take samples from `data`: its validation samples, never the test set.
     """
     vectors = Path(model) / "vectors.npz"
     if data is None:
@@ -148,7 +148,7 @@ def real_samples(graph: Graph, model: str, data: str | None, count: int) -> list
     from ..data import Options, load
 
     (name,) = graph.inputs[:1]
-    want = graph.type(name)
+    want = int8_input(graph, name)
     if len(graph.inputs) != 1 or len(want.shape) != 4 or want.shape[3] not in (1, 3):
         raise InputError(f"--samples works for models with one picture as input; '{name}' is {list(want.shape)}")
     channels: Any = want.shape[3]

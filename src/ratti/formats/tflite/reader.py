@@ -89,7 +89,7 @@ class _Importer:
         # Old files fill only the deprecated byte, new ones both; codes above 127 fit only the new field.
         code = max(int(codes[index]["deprecated_builtin_code"]), int(codes[index]["builtin_code"]))
         custom = codes[index]["custom_code"]
-        return code, f"the custom op '{custom}'" if code == names.CUSTOM and custom else names.operator(code)
+        return code, f"the custom op '{_short(custom)}'" if code == names.CUSTOM and custom else names.operator(code)
 
     def _reject_unsupported(self, operators: list[dict[str, Any]]) -> None:
         known = ops.by_tflite_code()
@@ -247,5 +247,6 @@ def _places(positions: list[int]) -> str:
 
 
 def _short(name: Any) -> str:
-    """The last part of a converter's long tensor name."""
-    return (str(name or "").split(";")[-1].split("/")[-1] or "tensor")[-48:]
+    """The last part of a converter's long tensor name, fit to be printed."""
+    last = (str(name or "").split(";")[-1].split("/")[-1] or "tensor")[-48:]
+    return "".join(c if c.isprintable() else "?" for c in last)

@@ -1,0 +1,224 @@
+"""`ratti check`: the figures are complete, add up, repeat, and turn the verdict where a limit says so."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import toys
+
+import ratti
+from ratti import nets, targets
+from ratti.errors import InputError
+from ratti.report import tables
+from ratti.verbs.check import CheckResult, Limits, check
+
+pytestmark = pytest.mark.toolchain
+
+BOARD = "stm32l4r5zi"
+SLOW = 3 if os.environ.get("CI") else 1
+FIELDS = {
+    "schema", "model", "target", "how", "fits", "reasons", "ram", "flash", "macs", "instructions", "cycles",
+    "cycles_range", "latency_ms", "energy_uj", "layers",
+}
+HOW = {"ram", "flash", "instructions", "cycles", "latency", "energy"}
+
+
+@pytest.fixture(scope="module")
+def kws(shared: Path) -> CheckResult:
+    return check(shared / "models" / "kws.tflite", BOARD)
+
+
+@pytest.fixture(scope="module")
+def toy() -> Callable[..., CheckResult]:
+    """Checks a small net with random weights."""
+    graph = nets.random_graph(toys.spec())
+
+    def run(target: str = BOARD, **limits: float) -> CheckResult:
+        return check(graph, target, Limits(**limits))
+
+    return run
+
+
+def test_json_has_every_field(kws: CheckResult) -> None:
+    found = json.loads(json.dumps(kws.to_json()))
+    assert found["schema"] == "ratti.check/1" and set(found) >= FIELDS
+    assert set(found["how"]) == HOW
+    assert set(found["how"].values()) <= {"measured", "emulated", "priced", "estimated", "absent"}
+    assert set(found["ram"]) >= {"total", "activations", "scratch", "stack", "lower_bound", "limit"}
+    assert set(found["flash"]) >= {"total", "weights", "code", "limit"}
+    assert len(found["cycles_range"]) == 2 and found["cycles_range"][0] < found["cycles_range"][1]
+    for layer in found["layers"]:
+        assert set(layer) >= {"name", "op", "kernel", "macs", "instructions", "cycles", "ram"}
+
+
+def test_keyword_spotting_on_the_board(kws: CheckResult) -> None:
+    assert kws.fits and not kws.reasons
+    assert kws.macs == 2_656_768
+    assert kws.instructions / kws.macs <= 6
+    assert kws.ram["activations"] <= 1.1 * kws.ram["lower_bound"]
+    assert kws.ram["lower_bound"] == 16_000  # FACTS: peak of live activations
+
+
+def test_parts_add_up(kws: CheckResult) -> None:
+    assert sum(layer.macs for layer in kws.layers) == kws.macs
+    assert sum(layer.instructions for layer in kws.layers) == kws.instructions
+    assert sum(layer.cycles for layer in kws.layers) == pytest.approx(kws.cycles, abs=len(kws.layers))
+    assert sum(kws.ram[k] for k in ("activations", "scratch", "static", "stack")) == kws.ram["total"]
+    assert kws.flash["weights"] + kws.flash["code"] == kws.flash["total"]
+    assert max(layer.ram for layer in kws.layers) <= kws.ram["activations"] + kws.ram["scratch"]
+    clock = targets.load(BOARD).clock_hz
+    assert kws.latency_ms == pytest.approx(kws.cycles_range[1] / clock * 1e3)
+
+
+def test_the_same_call_twice_gives_the_same_json(toy: Callable[..., CheckResult]) -> None:
+    assert json.dumps(toy().to_json()) == json.dumps(toy().to_json())
+
+
+def test_image_classification_does_not_fit_the_smallest_device(shared: Path) -> None:
+    result = check(shared / "models" / "ic.tflite", "ch32v003")
+    assert not result.fits
+    ram, flash = result.reasons
+    assert f"needs {result.ram['total']:,} B" in ram and "limit of 2,048 B" in ram and result.ram["total"] > 40_000
+    assert f"needs {result.flash['total']:,} B" in flash and "limit of 16,384 B" in flash
+    assert result.instructions > result.macs  # measured all the same, with larger memories
+
+
+def test_each_limit_turns_the_verdict(toy: Callable[..., CheckResult]) -> None:
+    free = toy()
+    assert free.fits
+    figures = {
+        "ram_bytes": free.ram["total"], "flash_bytes": free.flash["total"],
+        "latency_ms": free.latency_ms, "energy_uj": free.energy_uj,
+    }
+    for name, figure in figures.items():
+        assert toy(**{name: figure}).fits, name
+        short = {"ram_bytes": free.ram["lower_bound"] // 2, "flash_bytes": figure - 1}  # scratch can be saved, in RAM
+        over = toy(**{name: short.get(name, figure * 0.99)})
+        assert not over.fits and len(over.reasons) == 1, name
+        assert over.reasons[0].lower().startswith(name.split("_")[0])
+
+
+def test_a_limit_without_a_figure_is_not_kept(toy: Callable[..., CheckResult]) -> None:
+    assert toy("esp32c3").fits
+    for name, label in (("latency_ms", "latency"), ("energy_uj", "energy")):
+        result = toy("esp32c3", **{name: 1e9})
+        assert not result.fits
+        assert result.reasons[0].startswith(f"{label}: no figure to hold against")
+        assert "Espressif publishes no cycle table" in result.absent["latency"]
+    assert result.latency_ms is None and result.how["latency"] == "absent"
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_limits_are_above_zero(value: float) -> None:
+    for name in ("ram_bytes", "flash_bytes", "latency_ms", "energy_uj"):
+        with pytest.raises(InputError, match="must be above 0"):
+            Limits(**{name: value})
+
+
+def test_what_would_run_for_minutes_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = nets.random_graph(toys.spec())
+    full = check(graph, "ch32v003")
+    monkeypatch.setattr("ratti.verbs.check.MAX_INSTRUCTIONS", 1000.0)
+    result = check(graph, "ch32v003")
+    assert result.instructions is None and result.cycles_range is None and result.latency_ms is None
+    assert {k for k, v in result.how.items() if v == "absent"} == {"instructions", "cycles", "latency", "energy"}
+    assert "billion instructions" in result.absent["instructions"]
+    assert result.flash["total"] == full.flash["total"]
+    assert result.ram["stack"] is None and result.ram["total"] == full.ram["total"] - full.ram["stack"]
+    assert all(layer.instructions is None for layer in result.layers)
+    assert "instructions: none, about" in str(result)
+    assert not check(graph, "ch32v003", Limits(latency_ms=1e9)).fits
+
+
+@pytest.mark.slow
+def test_a_large_net_is_refused_in_numbers() -> None:
+    result = check("mobilenet_v2-1.0-224", "ch32v003")
+    assert not result.fits and result.instructions is None
+    assert result.ram["total"] > 1_000_000 and result.flash["weights"] > 3_000_000
+
+
+def test_the_table_says_what_matters(kws: CheckResult) -> None:
+    text = str(kws)
+    first, *rest = text.splitlines()
+    assert first.split() == ["FITS", "kws.tflite", "on", "STM32L4R5ZI", "(Cortex-M4F,", "120", "MHz)"]
+    assert f"{kws.instructions:,} instructions" in text and "per MAC" in text
+    assert any(line.startswith("→ RAM peaks in ") for line in rest)
+    assert any(line.startswith("→ time: ") for line in rest)
+    for layer in kws.layers:
+        assert layer.name in text
+    assert max(map(len, text.splitlines())) <= tables.PLAIN_WIDTH and "\x1b" not in text
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns, widest", [(40, 60), (80, 80), (120, 120), (300, 120)])
+def test_tables_keep_to_the_terminal(
+    kws: CheckResult, monkeypatch: pytest.MonkeyPatch, columns: int, widest: int
+) -> None:
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = str(kws).splitlines()
+    assert max(map(len, lines)) <= widest
+    if columns >= 80:  # a layer is one line
+        assert sum(line.strip().startswith(("conv2d_", "depthwise_")) for line in lines) == 9
+    assert any(kws.layers[0].kernel in line for line in lines) == (columns >= 120)
+
+
+def test_results_are_frozen(kws: CheckResult) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        kws.fits = False  # type: ignore[misc]
+    assert ratti.check is check
+
+
+def _ratti(code: str, *words: str, cache: Path | None = None) -> tuple[float, subprocess.CompletedProcess[str]]:
+    """Runs the command line in a new process; `code` is run after it. Gives the seconds, too."""
+    script = f"import sys; from ratti.cli import main; rc = main(sys.argv[1:]); {code}; sys.exit(rc)"
+    environment = dict(os.environ) | ({"XDG_CACHE_HOME": str(cache), "RATTI_CACHE": str(cache)} if cache else {})
+    start = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=False, env=environment
+    )
+    return time.monotonic() - start, result
+
+
+NO_TORCH = "assert not {'torch', 'torchao', 'sklearn', 'PIL'} & set(sys.modules)"
+
+
+def test_targets_starts_at_once_and_without_torch() -> None:
+    runs = [_ratti(NO_TORCH, "targets") for _ in range(3)]
+    assert all(r.returncode == 0 and not r.stderr for _, r in runs), runs
+    assert min(seconds for seconds, _ in runs) < 0.5 * SLOW
+
+
+@pytest.mark.parametrize("model", ["kws.tflite", "micro-1.0-8"])
+def test_check_needs_no_torch_and_is_quick_when_warm(shared: Path, model: str) -> None:
+    path = shared / "models" / model
+    words = ("check", str(path) if path.exists() else model, "--target", BOARD)
+    runs = [_ratti(NO_TORCH, *words) for _ in range(3)]
+    assert all(r.returncode == 0 and not r.stderr for _, r in runs), runs
+    assert min(seconds for seconds, _ in runs) < 2 * SLOW
+
+
+@pytest.mark.slow
+def test_check_is_quick_when_cold(shared: Path, tmp_path: Path) -> None:
+    words = ("check", str(shared / "models" / "kws.tflite"), "--target", BOARD)
+    seconds, result = _ratti("pass", *words, cache=tmp_path)
+    assert result.returncode == 0 and any(tmp_path.rglob("*"))
+    assert seconds < 8 * SLOW
+
+
+def test_figures_read_in_three_digits() -> None:
+    assert [tables.figure(x) for x in (0.0124, 1.234, 12.34, 1234.5)] == ["0.012", "1.23", "12.3", "1,234"]

@@ -19,7 +19,8 @@ BOARD = "stm32l4r5zi"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", type=Path, default=HERE.parent.parent / "shared" / "models", help="has kws.tflite and ic.tflite")
+    beside = HERE.parent.parent / "shared" / "models"
+    parser.add_argument("--models", type=Path, default=beside, help="has kws.tflite and ic.tflite")
     models = parser.parse_args().models
     recorded = tomllib.loads((HERE / "engines.toml").read_text(encoding="utf-8"))
     results = {
@@ -43,17 +44,19 @@ def main() -> None:
 
 def _recorded(engine: dict[str, Any], result: CheckResult) -> str:
     instructions = engine["instructions"]
-    flash = engine.get("flash_kib", "")
+    faster = f"{instructions / result.instructions:.2f}x"
+    memory = f"{engine['ram_bytes']:,} | {engine.get('flash_kib', '')}"
     return (
         f"| {engine['model']} | {engine['core']} | {engine['name']} | {instructions / 1e6:.2f} "
-        f"| {instructions / result.macs:.2f} | {instructions / result.instructions:.2f}x | {engine['ram_bytes']:,} | {flash} |"
+        f"| {instructions / result.macs:.2f} | {faster} | {memory} |"
     )
 
 
 def _ratti(model: str, core: str, result: CheckResult) -> str:
+    memory = f"{result.ram['total']:,} | {result.flash['total'] / 1024:.0f}"
     return (
         f"| {model} | {core} | **ratti** | **{result.instructions / 1e6:.2f}** "
-        f"| **{result.instructions / result.macs:.2f}** | 1 | {result.ram['total']:,} | {result.flash['total'] / 1024:.0f} |"
+        f"| **{result.instructions / result.macs:.2f}** | 1 | {memory} |"
     )
 
 

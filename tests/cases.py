@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -54,20 +55,24 @@ class Trial:
         return f"{self.case.op.name}_{self.case.label}_on_{self.kernel.name}"
 
 
-def trials(features: str, beside: Iterable[str] = ()) -> list[Trial]:
+@cache
+def trials(features: str, beside: tuple[str, ...] = ()) -> list[Trial]:
     """Every case on every kernel that serves it with `features`, less the calls that a set in `beside` makes alike."""
-    known = {key for name in beside for key, _ in _calls(FEATURES[name])}
-    return [trial for key, trial in _calls(FEATURES[features]) if key not in known]
+    known = {key for name in beside for key, _ in _calls(name)}
+    return [trial for key, trial in _calls(features) if key not in known]
 
 
-def _calls(features: frozenset[str]) -> Iterable[tuple[object, Trial]]:
+@cache
+def _calls(set_name: str) -> list[tuple[object, Trial]]:
+    features, found = FEATURES[set_name], []
     for case in all_cases():
         work = Work(case.op, case.operands, case.outputs, features)
         for kernel in candidates(work):
             call = kernel.call(work)
             tables = tuple((t.role, t.ctype, t.data.tobytes()) for t in call.tables)
             trial = Trial(case, kernel)
-            yield (trial.name, call.function, repr(call.constants), tables, call.scratch_bytes), trial
+            found.append(((trial.name, call.function, repr(call.constants), tables, call.scratch_bytes), trial))
+    return found
 
 
 def together(name: str, trials: Sequence[Trial], keep_inputs: bool = False) -> tuple[Graph, dict[str, Kernel]]:

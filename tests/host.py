@@ -26,13 +26,16 @@ def compiler_says(sources: Mapping[str, str], compiler: Sequence[str]) -> str:
     """The diagnostics of a compiler, given with its flags, for the files of `sources` that it is to make objects of."""
     with tempfile.TemporaryDirectory() as folder:
         toolchain.write_sources(Path(folder), sources)
-        arguments = [*compiler[1:], "-c", "-I.", *sorted(n for n in sources if not n.endswith(".h"))]
+        arguments = [
+            *compiler[1:],
+            *([] if "-fsyntax-only" in compiler else ["-c"]),
+            "-I.",
+            *sorted(n for n in sources if not n.endswith(".h")),
+        ]
         if compiler[0] == "zig":
             result = toolchain.zig(arguments, Path(folder))
         else:
-            result = subprocess.run(
-                [compiler[0], *arguments], cwd=folder, capture_output=True, text=True, check=False
-            )
+            result = subprocess.run([compiler[0], *arguments], cwd=folder, capture_output=True, text=True, check=False)
         return result.stderr or f"exit code {result.returncode}" * bool(result.returncode)
 
 
@@ -54,20 +57,24 @@ def finishes(program: Path) -> tuple[int, str]:
 
 def arena_main(name: str, emitted: CSources) -> str:
     """A program that runs the model as it was emitted, in an arena filled with the byte that is its argument."""
-    reads = [f"        if (fread(arena + {p.offset_bytes}, {p.type.bytes}, 1, stdin) != 1) return 1;" for p in emitted.inputs]
+    reads = [
+        f"        if (fread(arena + {p.offset_bytes}, {p.type.bytes}, 1, stdin) != 1) return 1;" for p in emitted.inputs
+    ]
     writes = [f"        fwrite(arena + {p.offset_bytes}, {p.type.bytes}, 1, stdout);" for p in emitted.outputs]
-    return "\n".join([
-        f'{_INCLUDES}#include "{name}.h"',
-        "int main(int argc, char **argv)\n{",
-        f"    int8_t *arena = malloc({emitted.arena_bytes});",
-        "    int sample, samples = argc > 2 ? atoi(argv[1]) : 0;",
-        "    for (sample = 0; sample < samples; ++sample) {",
-        f"        memset(arena, atoi(argv[2]), {emitted.arena_bytes});",
-        *reads,
-        f"        {emitted.entry}(arena);",
-        *writes,
-        "    }\n    free(arena);\n    return 0;\n}\n",
-    ])
+    return "\n".join(
+        [
+            f'{_INCLUDES}#include "{name}.h"',
+            "int main(int argc, char **argv)\n{",
+            f"    int8_t *arena = malloc({emitted.arena_bytes});",
+            "    int sample, samples = argc > 2 ? atoi(argv[1]) : 0;",
+            "    for (sample = 0; sample < samples; ++sample) {",
+            f"        memset(arena, atoi(argv[2]), {emitted.arena_bytes});",
+            *reads,
+            f"        {emitted.entry}(arena);",
+            *writes,
+            "    }\n    free(arena);\n    return 0;\n}\n",
+        ]
+    )
 
 
 def steps_main(name: str, plan: Plan, emitted: CSources) -> str:
@@ -89,17 +96,21 @@ def steps_main(name: str, plan: Plan, emitted: CSources) -> str:
         arguments = re.sub(r"arena \+ \d+", lambda _, p=pointers: next(p), text)
         rows = f"{step.work.rows} * part / parts, {step.work.rows} * (part + 1) / parts"
         body.append("        {" + "".join(f" int8_t *{n} = block({b});" for n, b in sizes.items()))
-        body += [f"        if (fread({n}, {b}, 1, stdin) != 1) return 1;" for n, b in sizes.items() if n.startswith("in")]
+        body += [
+            f"        if (fread({n}, {b}, 1, stdin) != 1) return 1;" for n, b in sizes.items() if n.startswith("in")
+        ]
         body.append("        for (part = 0; part < parts; ++part) {")
         body.append(f"            {function}({arguments[: arguments.rindex(' 0,')]} {rows});\n        }}")
         body.append(f"        fwrite(out, {sizes['out']}, 1, stdout);" + "".join(f" free({n});" for n in sizes) + " }")
-    return "\n".join([
-        _INCLUDES + source,
-        "static int8_t *block(size_t bytes)\n{\n    int8_t *p = malloc(bytes);",
-        "    memset(p, 0x5a, bytes);\n    return p;\n}",
-        "int main(int argc, char **argv)\n{",
-        "    int sample, samples = argc > 2 ? atoi(argv[1]) : 0, part, parts = atoi(argv[2]);",
-        "    for (sample = 0; sample < samples; ++sample) {",
-        *body,
-        "    }\n    return 0;\n}\n",
-    ])
+    return "\n".join(
+        [
+            _INCLUDES + source,
+            "static int8_t *block(size_t bytes)\n{\n    int8_t *p = malloc(bytes);",
+            "    memset(p, 0x5a, bytes);\n    return p;\n}",
+            "int main(int argc, char **argv)\n{",
+            "    int sample, samples = argc > 2 ? atoi(argv[1]) : 0, part, parts = atoi(argv[2]);",
+            "    for (sample = 0; sample < samples; ++sample) {",
+            *body,
+            "    }\n    return 0;\n}\n",
+        ]
+    )

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toys
 
 import ratti
+import toys
 from ratti import nets
 from ratti.cli import main, verbs
 from ratti.formats import tflite
@@ -23,7 +23,6 @@ from ratti.ops.softmax import Softmax
 from ratti.types import DType, Quant, TensorType
 
 BOARD = ("--target", "stm32l4r5zi")
-BUILD = ("--target", "esp32c3", "--net", "micro-1.0-8")
 
 
 def _line_model(shape: tuple[int, ...], dtype: DType = DType.INT8) -> bytes:
@@ -146,13 +145,17 @@ def _refused(line: str, says: str, place: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("line, says", WRONG)
-def test_bad_input(line: str, says: str, place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+def test_bad_input(
+    line: str, says: str, place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
     _refused(line, says, place, monkeypatch, capfd)
 
 
 @pytest.mark.torch
 @pytest.mark.parametrize("line, says", BAD_BUILDS)
-def test_bad_builds(line: str, says: str, place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+def test_bad_builds(
+    line: str, says: str, place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
     _refused(line, says, place, monkeypatch, capfd)
 
 
@@ -179,7 +182,9 @@ def test_targets(capsys: pytest.CaptureFixture) -> None:
 
 
 @pytest.mark.toolchain
-def test_check_answers_by_its_exit_code(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+def test_check_answers_by_its_exit_code(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
     monkeypatch.chdir(place)
     assert main(["check", "good.tflite", *BOARD, "--json"]) == 0
     found = json.loads(capfd.readouterr().out)

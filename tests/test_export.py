@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toys
 
+import toys
 from ratti import nets
 from ratti.cli import main
 from ratti.errors import InputError
@@ -90,5 +90,5 @@ def test_nothing_is_written_where_one_kind_fails(graph: Graph, tmp_path: Path) -
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["export", "micro-1.0-8", "--to", "c,tflite", "--out", str(tmp_path / "deep" / "er")]) == 0
     printed = capsys.readouterr().out.split()
-    assert [Path(p).name for p in printed] == ["micro_1_0_8.c", "micro_1_0_8.h", "micro_1_0_8.tflite", "micro_1_0_8_test.c"]
+    assert [Path(p).name for p in printed] == [f"micro_1_0_8{end}" for end in (".c", ".h", ".tflite", "_test.c")]
     assert all(Path(p).is_file() for p in printed)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 
-import host
 import numpy as np
 import pytest
-from cases import Trial, all_cases, label, samples, together, trials
 
+import host
+from cases import Trial, all_cases, label, samples, together, trials
 from ratti import targets
 from ratti.device.host import build_executable
 from ratti.device.measure import measure

@@ -72,7 +72,7 @@ def test_files_keep_cases(case: Case) -> None:
     assert graph.macs() == again.macs()
     for x in samples(activations(case)):
         first, second = interpreter.run(graph, x), interpreter.run(again, x)
-        np.testing.assert_array_equal(list(first.values())[0], list(second.values())[0])
+        np.testing.assert_array_equal(next(iter(first.values())), next(iter(second.values())))
 
 
 @each_case
@@ -193,11 +193,17 @@ def test_constraints_name_what_is_wrong() -> None:
     assert bias.data is not None and weight.data is not None and weight.type.quant is not None
     wrong = {
         "constants": (x, Operand(weight.type), bias),
-        "one value for each output channel": (x, weight, Operand(replace(bias.type, shape=(3,), quant=None), bias.data[:3])),
+        "one value for each output channel": (
+            x,
+            weight,
+            Operand(replace(bias.type, shape=(3,), quant=None), bias.data[:3]),
+        ),
         "symmetric": (x, Operand(replace(weight.type, quant=Quant.per_tensor(0.1, 1)), weight.data), bias),
         "bias int32": (x, weight, Operand(replace(bias.type, dtype=DType.INT64), bias.data.astype(np.int64))),
         "one for each": (
-            x, Operand(replace(weight.type, quant=Quant.per_channel(np.ones(weight.type.shape[3]), 3)), weight.data), bias
+            x,
+            Operand(replace(weight.type, quant=Quant.per_channel(np.ones(weight.type.shape[3]), 3)), weight.data),
+            bias,
         ),
     }
     for text, operands in wrong.items():

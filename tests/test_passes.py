@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from cases import samples
 from graphs import random_graph
-
 from ratti import registry
 from ratti.graph import interpreter, passes
 from ratti.graph.builder import GraphBuilder
@@ -70,7 +70,9 @@ def test_padding_is_unfolded_where_tflite_cannot_express_it() -> None:
     text = to_text(unfold_padding.run(folded))
     assert "  conv_pad: pad(padding=((0, 0), (1, 0), (0, 1), (0, 0))) x -> x_padded int8[1,5,5,2] 0.1@7\n" in text
     assert "  conv: conv2d(stride=(2, 1), activation=RELU) x_padded, w int8[2,3,3,2] 0.02@0 -> conv_out" in text
-    assert "  depthwise_pad: pad(padding=((0, 0), (1, 0), (0, 1), (0, 0))) x -> x_padded_2 int8[1,5,5,2] 0.1@7\n" in text
+    assert (
+        "  depthwise_pad: pad(padding=((0, 0), (1, 0), (0, 1), (0, 0))) x -> x_padded_2 int8[1,5,5,2] 0.1@7\n" in text
+    )
     again = unfold_padding.run(unfold_padding.run(folded))
     assert to_text(again) == text
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import host
 import numpy as np
 import pytest
-from cases import samples
-from graphs import random_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import host
+from cases import samples
+from graphs import random_graph
 from ratti.device.host import build_executable
 from ratti.emit.c import emit
 from ratti.errors import UnsupportedError
@@ -59,7 +59,7 @@ def test_blocks_at_different_times_share_their_place() -> None:
 
 
 def check_plan(plan: Plan) -> None:
-    """Runs the plan on names instead of bytes: whatever a step reads must still be there, and nothing else be touched."""
+    """Runs the plan on names instead of bytes: what a step reads must still be there, and nothing else be touched."""
     graph = plan.graph
     owner: dict[int, str] = {}
     views = {n.outputs[0]: n.inputs[0] for n in graph.nodes if isinstance(n.op, Reshape)}

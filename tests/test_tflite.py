@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tflite_files import changed, decode, small_graph, small_model
 
 from ratti import ops
 from ratti.errors import FormatError, UnsupportedError
@@ -24,6 +23,7 @@ from ratti.ops.conv2d import Conv2D
 from ratti.ops.max_pool2d import MaxPool2D
 from ratti.ops.relu import Relu
 from ratti.types import DType, Quant, TensorType
+from tflite_files import changed, decode, small_graph, small_model
 
 
 def operators(model: dict) -> list[dict]:
@@ -124,9 +124,9 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         with pytest.raises(FormatError, match=text) as caught:
             tflite.read(tmp_path / name)
         assert name in str(caught.value) and "\n" not in str(caught.value)
-    with pytest.raises(FormatError, match="cannot read model .*No such file"):
+    with pytest.raises(FormatError, match=r"cannot read model .*No such file"):
         tflite.read(tmp_path / "missing.tflite")
-    with pytest.raises(FormatError, match="cannot read model .*directory"):
+    with pytest.raises(FormatError, match=r"cannot read model .*directory"):
         tflite.read(tmp_path)
 
 
@@ -151,20 +151,27 @@ REFUSALS: dict[str, tuple[Change, type[Exception], str]] = {
     "unknown op": (lambda m: code(m, 1, 18), UnsupportedError, r"MUL \(operator 1\)\. Supported: ADD, AVERAGE_POOL_2D"),
     "unknown ops": (
         both(lambda m: code(m, 0, 18), lambda m: code(m, 1, 2), lambda m: code(m, 2, 18)),
-        UnsupportedError, r"MUL \(operator 0, 2\), CONCATENATION \(operator 1\)\.",
+        UnsupportedError,
+        r"MUL \(operator 0, 2\), CONCATENATION \(operator 1\)\.",
     ),
     "future op": (lambda m: code(m, 0, 5000), UnsupportedError, "operator code 5000"),
     "custom op": (lambda m: code(m, 0, 32, custom_code="Magic"), UnsupportedError, "custom op 'Magic'"),
     "ugly names": (
         both(lambda m: tensors(m)[1].update(type=1), lambda m: tensors(m)[1].update(name="a/\n\x1b[31mred" + "x" * 90)),
-        UnsupportedError, "FLOAT16",
+        UnsupportedError,
+        "FLOAT16",
     ),
     "code index": (lambda m: operators(m)[0].update(opcode_index=9), FormatError, "code 9 of"),
     "variable": (lambda m: tensors(m)[1].update(is_variable=True), UnsupportedError, "tensor 1 .* variable"),
-    "float16": (lambda m: tensors(m)[1].update(type=1), UnsupportedError, "tensor 1 .* FLOAT16; supported: FLOAT32, INT32"),
+    "float16": (
+        lambda m: tensors(m)[1].update(type=1),
+        UnsupportedError,
+        "tensor 1 .* FLOAT16; supported: FLOAT32, INT32",
+    ),
     "uint8": (
         both(lambda m: tensors(m)[0].update(type=3), lambda m: tensors(m)[0]["quantization"].update(zero_point=[128])),
-        UnsupportedError, "int8 with one scale",
+        UnsupportedError,
+        "int8 with one scale",
     ),
     "int16": (lambda m: tensors(m)[0].update(type=7), UnsupportedError, "int8 with one scale"),
     "dynamic": (lambda m: tensors(m)[0].update(shape=[-1, 6, 5, 3]), UnsupportedError, r"tensor 0 .*-1.*fixed when"),
@@ -178,17 +185,24 @@ REFUSALS: dict[str, tuple[Change, type[Exception], str]] = {
     "no scale": (lambda m: tensors(m)[0].pop("quantization"), UnsupportedError, "int8 with one scale"),
     "scale 0": (lambda m: tensors(m)[0]["quantization"].update(scale=[0.0]), FormatError, "tensor 0 .*scale"),
     "scale nan": (lambda m: tensors(m)[0]["quantization"].update(scale=[np.nan]), FormatError, "tensor 0 .*scale"),
-    "zero point": (lambda m: tensors(m)[0]["quantization"].update(zero_point=[128]), FormatError, "tensor 0.*-128 to 127"),
-    "zero points": (lambda m: tensors(m)[0]["quantization"].update(zero_point=[1, 2]), FormatError, "1 scales and 2 zero"),
+    "zero point": (
+        lambda m: tensors(m)[0]["quantization"].update(zero_point=[128]),
+        FormatError,
+        "tensor 0.*-128 to 127",
+    ),
+    "zero points": (
+        lambda m: tensors(m)[0]["quantization"].update(zero_point=[1, 2]),
+        FormatError,
+        "1 scales and 2 zero",
+    ),
     "scales": (lambda m: tensors(m)[1]["quantization"].update(scale=[1.0] * 5), FormatError, "tensor 1 .*5 scales"),
     "axis": (lambda m: tensors(m)[1]["quantization"].update(quantized_dimension=7), FormatError, "tensor 1 .*axis 7"),
     "channel axis": (
         lambda m: tensors(m)[1]["quantization"].update(quantized_dimension=3, scale=[1.0] * 3, zero_point=[0] * 3),
-        UnsupportedError, "one scale, or one for each output channel",
+        UnsupportedError,
+        "one scale, or one for each output channel",
     ),
-    "asymmetric": (
-        lambda m: tensors(m)[1]["quantization"].update(zero_point=[1] * 4), UnsupportedError, "symmetric"
-    ),
+    "asymmetric": (lambda m: tensors(m)[1]["quantization"].update(zero_point=[1] * 4), UnsupportedError, "symmetric"),
     "buffer": (lambda m: tensors(m)[1].update(buffer=99), FormatError, "buffer 99 of"),
     "no data": (lambda m: tensors(m)[1].update(buffer=0), FormatError, "tensor 1 .*read before it is computed"),
     "outside": (lambda m: m["buffers"][1].update(offset=4096, size=10), UnsupportedError, "behind the model"),
@@ -200,42 +214,64 @@ REFUSALS: dict[str, tuple[Change, type[Exception], str]] = {
     "none": (lambda m: operators(m)[0].update(inputs=[]), FormatError, "conv2d at operator 0 has no inputs"),
     "no output": (lambda m: operators(m)[0].update(outputs=[]), FormatError, "conv2d at operator 0 has no outputs"),
     "too many": (lambda m: operators(m)[0].update(inputs=[0] * 65), UnsupportedError, "65 inputs; at most 64"),
-    "four": (lambda m: operators(m)[0].update(inputs=[0, 1, 2, 2]), FormatError, "has 4 inputs; it takes input, weight"),
+    "four": (
+        lambda m: operators(m)[0].update(inputs=[0, 1, 2, 2]),
+        FormatError,
+        "has 4 inputs; it takes input, weight",
+    ),
     "two outputs": (
         both(
             lambda m: tensors(m).append(dict(tensors(m)[0])),
             lambda m: operators(m)[0].update(outputs=[*operators(m)[0]["outputs"], len(tensors(m)) - 1]),
         ),
-        UnsupportedError, "conv2d.*output should be",
+        UnsupportedError,
+        "conv2d.*output should be",
     ),
     "cycle": (
-        lambda m: operators(m)[1].update(inputs=list(operators(m)[2]["outputs"])), FormatError, "before it is computed"
+        lambda m: operators(m)[1].update(inputs=list(operators(m)[2]["outputs"])),
+        FormatError,
+        "before it is computed",
     ),
     "own output": (
-        lambda m: operators(m)[1].update(inputs=list(operators(m)[1]["outputs"])), FormatError, "before it is computed"
+        lambda m: operators(m)[1].update(inputs=list(operators(m)[1]["outputs"])),
+        FormatError,
+        "before it is computed",
     ),
     "written twice": (
-        lambda m: operators(m)[1].update(outputs=list(operators(m)[0]["outputs"])), FormatError, "already has a value"
+        lambda m: operators(m)[1].update(outputs=list(operators(m)[0]["outputs"])),
+        FormatError,
+        "already has a value",
     ),
     "writes input": (lambda m: operators(m)[1].update(outputs=[0]), FormatError, "tensor 0 .*already has a value"),
     "writes weights": (lambda m: operators(m)[1].update(outputs=[1]), FormatError, "tensor 1 .*already has a value"),
     "input twice": (lambda m: m["subgraphs"][0].update(inputs=[0, 0]), FormatError, "tensor 0 .*listed twice"),
     "no inputs": (lambda m: m["subgraphs"][0].update(inputs=[]), FormatError, "no inputs or no outputs"),
     "no outputs": (lambda m: m["subgraphs"][0].update(outputs=[]), FormatError, "no inputs or no outputs"),
-    "stride": (lambda m: operators(m)[0]["builtin_options"].update(stride_h=0), UnsupportedError, "stride .* at least 1"),
+    "stride": (
+        lambda m: operators(m)[0]["builtin_options"].update(stride_h=0),
+        UnsupportedError,
+        "stride .* at least 1",
+    ),
     "dilation": (
-        lambda m: operators(m)[0]["builtin_options"].update(dilation_w_factor=-1), UnsupportedError, "dilation .* at least 1"
+        lambda m: operators(m)[0]["builtin_options"].update(dilation_w_factor=-1),
+        UnsupportedError,
+        "dilation .* at least 1",
     ),
     "wide window": (
-        lambda m: operators(m)[0]["builtin_options"].update(dilation_w_factor=2**30), UnsupportedError, "conv2d.*1048576"
+        lambda m: operators(m)[0]["builtin_options"].update(dilation_w_factor=2**30),
+        UnsupportedError,
+        "conv2d.*1048576",
     ),
     "padding": (lambda m: operators(m)[0]["builtin_options"].update(padding=7), UnsupportedError, "padding code 7"),
     "activation": (
-        lambda m: operators(m)[0]["builtin_options"].update(fused_activation_function=4), UnsupportedError, "activation 4"
+        lambda m: operators(m)[0]["builtin_options"].update(fused_activation_function=4),
+        UnsupportedError,
+        "activation 4",
     ),
     "other options": (
         lambda m: operators(m)[0].update(builtin_options_type=9, builtin_options={"beta": 1.0}),
-        FormatError, "conv2d at operator 0 carries the options of another op",
+        FormatError,
+        "conv2d at operator 0 carries the options of another op",
     ),
 }
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tflite_files import how_many, mutations, small_model
 
 from ratti.errors import FormatError, UnsupportedError
 from ratti.formats import tflite
 from ratti.graph.passes import run_pipeline
 from ratti.graph.text import to_text
+from tflite_files import how_many, mutations, small_model
 
 SECONDS = 2.0  # for one file
 MEMORY = 512 * 1024  # KiB by which the process may grow

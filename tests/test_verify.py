@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toys
 
+import toys
 from ratti import nets
 from ratti.cli import main
 from ratti.graph.ir import Graph

@@ -44,8 +44,8 @@ class Augment:
         return cls(
             flip=Flip.HORIZONTAL if dataset.flip_safe else Flip.NONE,
             shift_px=max(1, round(min(height, width) / 12)),
-            brightness=0.15 if photo else 0.0,
-            contrast=0.2 if photo else 0.0,
+            brightness=0.1 if photo else 0.0,
+            contrast=0.1 if photo else 0.0,
         )
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:

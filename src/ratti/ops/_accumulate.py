@@ -67,7 +67,11 @@ class LinearOp(Op):
     operand_names: ClassVar[tuple[str, ...]] = ("input", "weight", "bias")
     optional_operands: ClassVar[int] = 1
     constraints: ClassVar[tuple[Constraint, ...]] = (
-        types_match, weights_constant, bias_per_output, weights_symmetric, scales_per_output
+        types_match,
+        weights_constant,
+        bias_per_output,
+        weights_symmetric,
+        scales_per_output,
     )
 
     @abstractmethod

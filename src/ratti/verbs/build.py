@@ -304,10 +304,14 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 def default_net(data: Dataset, target_ids: Sequence[str], limits: Limits, side: int) -> str:
     """The largest of the stock nets whose firmware fits all targets, measured with random weights."""
+    room = min(targets.load(t).flash_bytes for t in target_ids)
+    room = min(room, limits.flash_bytes or room)
     for net in _stock(side):
         try:
             spec = nets.spec(net, input_shape=data.input_shape, classes=data.classes)
         except InputError:
+            continue
+        if spec.parameters > room:  # at a byte each: no need to compile it
             continue
         graph = nets.random_graph(spec)
         checks = (check(graph, t, limits) for t in target_ids)

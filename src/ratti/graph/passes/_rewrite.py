@@ -26,5 +26,3 @@ def consumers(graph: Graph) -> dict[str, list[Node]]:
         for name in node.inputs:
             out.setdefault(name, []).append(node)
     return out
-
-

@@ -222,7 +222,11 @@ def test_a_folder_of_pictures_with_a_damaged_one(tmp_path: Path, capfd: pytest.C
     damaged = tmp_path / "photos" / "train" / "dark" / "07.jpg"
     damaged.write_bytes(damaged.read_bytes()[:300])
     words = ["--target", "rp2040", "--net", "micro-1.0-16", "--epochs", "2", "--out", str(tmp_path / "out"), "--json"]
-    assert main(["build", str(tmp_path / "photos"), *words]) == 0
+    assert main(["build", str(tmp_path / "photos"), *words]) == 2
+    err = capfd.readouterr().err
+    assert "1 of 144 pictures cannot be read (train/dark/07.jpg: " in err and "--skip-damaged" in err
+    assert not (tmp_path / "out").exists()
+    assert main(["build", str(tmp_path / "photos"), *words, "--skip-damaged"]) == 0
     out, err = capfd.readouterr()
     assert "left out train/dark/07.jpg: " in err
     report = json.loads(out)

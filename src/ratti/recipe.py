@@ -8,6 +8,7 @@
         train: {epochs: 60}            # fields of TrainConfig
         quantize: {observer: min_max}  # fields of PtqConfig
     limits: {ram: 64KiB, latency: 50ms}
+    skip_damaged: false                # leave out pictures that cannot be read, and name them
     optimize: auto                     # speed, size, or speed where it fits and size where it does not
     out: runs/digits
 """
@@ -65,6 +66,7 @@ class Recipe:
     out: str
     limits: Mapping[str, str] = field(default_factory=dict)
     optimize: str = "auto"
+    skip_damaged: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z_]\w*", self.name, re.ASCII):

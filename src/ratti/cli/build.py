@@ -21,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=whole(1), metavar="N", help="training epochs")
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed of weights and order (default 0)")
     parser.add_argument("--out", metavar="DIR", help="where the bundle goes (default: runs/NAME)")
+    parser.add_argument("--skip-damaged", action="store_true", help="leave out unreadable pictures, and name them")
     parser.add_argument("--optimize", choices=("auto", "speed", "size"), default=None,
                         help="what the compiler favors (default auto: speed, or size where only that fits)")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -52,7 +53,7 @@ def _recipe(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
         if arguments.target or arguments.net or arguments.size:
             raise InputError("a recipe names its own nets and targets: leave out --target, --net and --size")
         found = recipe.read(Path(source))
-        changes = {k: getattr(arguments, k) for k in ("out", "optimize") if getattr(arguments, k)}
+        changes = {k: getattr(arguments, k) for k in ("out", "optimize", "skip_damaged") if getattr(arguments, k)}
         models = tuple(dataclasses.replace(m, train={**m.train, **train}) for m in found.models)
         limits_given = {**found.limits, **limit_texts(arguments)}
         return dataclasses.replace(found, **changes, models=models, limits=limits_given)
@@ -67,16 +68,18 @@ def _recipe(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
     net = arguments.net or _choose(arguments, targets)
     model = recipe.ModelRecipe(net, targets, train)
     out = arguments.out or f"runs/{name}"
-    return recipe.Recipe(name, source, (model,), out, limit_texts(arguments), arguments.optimize or "auto")
+    optimize = arguments.optimize or "auto"
+    return recipe.Recipe(name, source, (model,), out, limit_texts(arguments), optimize, arguments.skip_damaged)
 
 
 def _choose(arguments: argparse.Namespace, targets: tuple[str, ...]) -> str:
     from ..data import Options, load
-    from ..verbs.build import default_net
+    from ..verbs.build import SKIPPED_SHARE, default_net
 
     side = arguments.size or 64
     is_folder = Path(arguments.source).is_dir()
-    data = load(arguments.source, Options(size=(side, side)) if is_folder else None)
+    bad = SKIPPED_SHARE if arguments.skip_damaged else 0.0
+    data = load(arguments.source, Options((side, side), max_bad_share=bad) if is_folder else None)
     net = default_net(data, targets, limits(arguments), data.input_shape[0])
     print(f"net: {net}, the largest stock net that fits", file=sys.stderr)
     return net

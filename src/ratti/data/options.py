@@ -18,7 +18,7 @@ class Options:
     val_share: float = 0.15  # of train, by group
     test_share: float = 0.2  # of everything, by group, where the source has no test part of its own
     seed: int = 0
-    max_bad_share: float = 0.01  # more unreadable files than this share are an error, fewer are reported
+    max_bad_share: float = 0.0  # more unreadable files than this share are an error; fewer are left out, and named
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 1:

@@ -43,9 +43,14 @@ def single(
     """
     if shift.max(initial=1) > MOST_SHIFT or shift.min(initial=1) < 1:
         return None
+    if codes[0] == codes[1]:  # the clamp alone decides
+        return Single(np.ones_like(low), np.zeros_like(low), np.full_like(low, zero))
     code = np.arange(codes[0] + 1, codes[1] + 1)[None, :]
     exact = thresholds(code - zero, multiplier[:, None], shift[:, None])
     reached = (exact > low[:, None]) & (exact <= high[:, None])
+    above = code > zero
+    if ((reached & above).any(axis=1) & (reached & ~above).any(axis=1)).any():
+        return None  # the kink at the zero point
     base = np.maximum((2 * multiplier + (np.int64(1) << shift) // 2) >> shift, 1)
     found = Single(base.copy(), np.zeros_like(base), np.full_like(base, zero))
     open_ = np.ones(len(base), bool)

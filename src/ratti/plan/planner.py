@@ -40,7 +40,7 @@ class Plan:
     steps: tuple[Step, ...]
     offsets: Mapping[str, int]  # of every activation
     arena_bytes: int
-    activation_bytes: int  # the arena without scratch
+    activation_bytes: int  # what the arena would take without scratch
     lower_bound_bytes: int  # largest sum of activations that exist together, none sharing its place
 
     @property
@@ -141,7 +141,7 @@ def _plan(graph: Graph, nodes: Sequence[Node], works: Sequence[Work], kernels: S
         Step(n, kernel, w, c, graph.activations(n.inputs), n.outputs[0], placed.get(s.name, 0), alive)
         for n, kernel, w, c, s, alive in zip(nodes, kernels, works, calls, scratch, live, strict=True)
     )
-    activation_bytes = max(placed[b.name] + b.bytes for b in blocks)
+    activation_bytes = min(place(blocks)[1], arena_bytes)
     return Plan(graph, steps, offsets, arena_bytes, activation_bytes, max(live_bytes(separate, len(nodes))))
 
 

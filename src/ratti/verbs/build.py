@@ -27,10 +27,12 @@ from .export import c_files, check_folder, write_files
 
 if TYPE_CHECKING:
     from ..data import Dataset, Score
+    from ..train import Trained
 
 SCHEMA = "ratti.build/1"
 VECTORS = 16  # validation samples that go into a bundle
 DEVICE_INSTRUCTIONS = 1_000_000_000  # the test set is run on a device as far as this many instructions go
+SKIPPED_SHARE = 0.2  # more damaged pictures than this are an error in any case
 Say = Callable[[str], None]
 
 
@@ -124,12 +126,14 @@ def build(recipe: Recipe, say: Say = lambda line: None, progress: bool = False) 
     for line in prepared[0][2].report.lines():
         say(line)
     root = Path(recipe.out)
-    results = []
+    made = []
     for (model, spec, dataset), (train_settings, ptq_settings) in zip(prepared, configs, strict=True):
         say(f"{model.net}: {spec.parameters:,} parameters, {spec.macs:,} MACs, for {', '.join(model.targets)}")
         work = root / ".work" / _folder(model.net)
         job = _Job(recipe, model, spec, dataset, limits, say)
-        results.append(job.run(root, work, train_settings, ptq_settings, progress))
+        made.append((job, job.make(work, train_settings, ptq_settings, progress)))
+    # Everything that selects is done, for all nets; from here on the test set is only reported on.
+    results = [job.report(root, *parts) for job, parts in made]
     first = prepared[0][2]
     data = {
         "source": recipe.data,
@@ -163,14 +167,15 @@ def _dataset(recipe: Recipe, model: ModelRecipe) -> tuple[nets.NetSpec, Dataset]
     """The net for the data, and the data in the net's size."""
     from ..data import Options, load
 
+    bad = SKIPPED_SHARE if recipe.skip_damaged else 0.0
     if not nets.is_id(model.net):
         spec = nets.read(Path(model.net))
         h, w, channels = spec.input_shape
-        return spec, load(recipe.data, Options(size=(h, w), channels=channels))  # type: ignore[arg-type]
+        return spec, load(recipe.data, Options((h, w), channels, max_bad_share=bad))  # type: ignore[arg-type]
     options = None
     if Path(recipe.data).is_dir():
         side = nets.resolution(model.net)
-        options = Options(size=(side, side))
+        options = Options((side, side), max_bad_share=bad)
     dataset = load(recipe.data, options)
     return nets.spec(model.net, input_shape=dataset.input_shape, classes=dataset.classes), dataset
 
@@ -184,18 +189,25 @@ class _Job:
     limits: Limits
     say: Say
 
-    def run(self, root: Path, work: Path, train_settings: Any, ptq_settings: Any, progress: bool) -> ModelResult:
+    def make(
+        self, work: Path, train_settings: Any, ptq_settings: Any, progress: bool
+    ) -> tuple[Trained, Graph, list[CheckResult]]:
+        """Trains, quantizes and measures."""
         from ..compress import quantize
         from ..formats.torch_export import import_program
-        from ..train import predict, save_weights, train
+        from ..train import train
 
         trained = train(self.spec, self.dataset, train_settings, run_dir=work, progress=progress)
         self.say(f"trained in {trained.seconds:.0f} s: {trained.val.accuracy:.1%} of the validation samples are right")
         program = quantize(trained.model, self.dataset, ptq_settings)
         metadata = {"classes": json.dumps(list(self.dataset.class_names)), "net": self.spec.name}
         graph = import_program(program, self.recipe.name, metadata=metadata)
-        checks = [self._check(graph, t) for t in self.model.targets]
-        # Everything that selects is done; from here on the test set is only reported on.
+        return trained, graph, [self._check(graph, t) for t in self.model.targets]
+
+    def report(self, root: Path, trained: Trained, graph: Graph, checks: list[CheckResult]) -> ModelResult:
+        """Reads the test set, and writes the bundle."""
+        from ..train import predict, save_weights
+
         test = self.dataset.open_test("final report")
         float_score = _score(predict(trained.model, self.dataset, test.x), test.y)
         codes = self._codes(graph, test.x)

@@ -115,7 +115,7 @@ class _Loader:
             named = "; ".join(f"{b.path}: {b.reason}" for b in self.bad[:3])
             more = f"; and {len(self.bad) - 3} more" if len(self.bad) > 3 else ""
             raise DataError(f"{self.root}: {len(self.bad)} of {total} pictures cannot be read ({named}{more}); "
-                            f"repair or remove them")
+                            f"repair or remove them, or leave them out (--skip-damaged)")
 
     def _read_groups(self) -> Mapping[str, str]:
         path = self.root / "groups.csv"

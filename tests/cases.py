@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from graphs import random_graph
 from ratti import ops
 from ratti.graph.builder import GraphBuilder
 from ratti.graph.ir import Graph
@@ -56,16 +57,19 @@ class Trial:
 
 
 @cache
-def trials(features: str, beside: tuple[str, ...] = ()) -> list[Trial]:
-    """Every case on every kernel that serves it with `features`, less the calls that a set in `beside` makes alike."""
-    known = {key for name in beside for key, _ in _calls(name)}
-    return [trial for key, trial in _calls(features) if key not in known]
+def trials(features: str, beside: tuple[str, ...] = (), seed: int | None = None) -> list[Trial]:
+    """Every case on every kernel that serves it with `features`, less the calls that a set in `beside` makes alike.
+
+    With `seed` the cases are those of random graphs.
+    """
+    known = {key for name in beside for key, _ in _calls(name, seed)}
+    return [trial for key, trial in _calls(features, seed) if key not in known]
 
 
 @cache
-def _calls(set_name: str) -> list[tuple[object, Trial]]:
+def _calls(set_name: str, seed: int | None) -> list[tuple[object, Trial]]:
     features, found = FEATURES[set_name], []
-    for case in all_cases():
+    for case in all_cases() if seed is None else random_cases(seed):
         work = Work(case.op, case.operands, case.outputs, features)
         for kernel in candidates(work):
             call = kernel.call(work)
@@ -75,21 +79,24 @@ def _calls(set_name: str) -> list[tuple[object, Trial]]:
     return found
 
 
-def together(name: str, trials: Sequence[Trial], keep_inputs: bool = False) -> tuple[Graph, dict[str, Kernel]]:
-    """One graph with a node for each trial, and the kernel of each node.
+def random_cases(seed: int, count: int = 60) -> list[Case]:
+    """The nodes of a random graph, each on its own."""
+    graph = random_graph(seed, count)
+    return [
+        Case(f"{seed}_{k}", node.op, graph.operands(node), graph.output_types(node))
+        for k, node in enumerate(graph.nodes)
+    ]
 
-    With `keep_inputs` every input is an output as well, so that no kernel may work in place.
-    """
+
+def together(name: str, trials: Sequence[Trial]) -> tuple[Graph, dict[str, Kernel]]:
+    """One graph with a node for each trial, and the kernel of each node."""
     builder = GraphBuilder(name)
     outputs: list[str] = []
     for trial in trials:
         case = trial.case
         names = [_operand(builder, f"{trial.name}_{k}", o) for k, o in enumerate(case.operands)]
         outputs += builder.node(case.op, names, case.outputs, trial.name)
-    graph = builder.build(outputs)
-    if keep_inputs:
-        graph = builder.build([*outputs, *graph.inputs])
-    return graph, {t.name: t.kernel for t in trials}
+    return builder.build(outputs), {t.name: t.kernel for t in trials}
 
 
 def _operand(builder: GraphBuilder, name: str, operand: Operand) -> str:

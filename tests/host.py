@@ -94,13 +94,14 @@ def steps_main(name: str, plan: Plan, emitted: CSources) -> str:
             sizes["scratch"] = step.call.scratch_bytes
         pointers = iter(sizes)
         arguments = re.sub(r"arena \+ \d+", lambda _, p=pointers: next(p), text)
-        rows = f"{step.work.rows} * part / parts, {step.work.rows} * (part + 1) / parts"
+        begin, end = f"{step.work.rows} * part / parts", f"{step.work.rows} * (part + 1) / parts"
         body.append("        {" + "".join(f" int8_t *{n} = block({b});" for n, b in sizes.items()))
         body += [
             f"        if (fread({n}, {b}, 1, stdin) != 1) return 1;" for n, b in sizes.items() if n.startswith("in")
         ]
         body.append("        for (part = 0; part < parts; ++part) {")
-        body.append(f"            {function}({arguments[: arguments.rindex(' 0,')]} {rows});\n        }}")
+        call = f"{function}({arguments[: arguments.rindex(' 0,')]} {begin}, {end});"
+        body.append(f"            if ({begin} < {end}) {call}\n        }}")
         body.append(f"        fwrite(out, {sizes['out']}, 1, stdout);" + "".join(f" free({n});" for n in sizes) + " }")
     return "\n".join(
         [

@@ -58,7 +58,7 @@ def test_two_emits_are_the_same_bytes(model: str, features: str, shared: Path) -
 
 
 @pytest.mark.toolchain
-@pytest.mark.parametrize("features", ["portable", "armv7em"])
+@pytest.mark.parametrize("features", ["portable", "armv6m", "armv7em"])
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_every_kernel_compiles_without_a_warning(
     compiler: str, features: str, system_compiler: Callable[[str], str]
@@ -143,7 +143,7 @@ def test_objects_hold_one_public_function_and_no_memory(features: str, tmp_path:
 @pytest.mark.parametrize("features", SETS)
 def test_sources_use_no_floats_and_short_lines(features: str) -> None:
     text = every_case(features).files["every.c"]
-    assert all(len(line) <= 120 for line in text.splitlines())
+    assert [line for line in text.splitlines() if len(line) > 120] == []
     code = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     assert not re.search(r"\b(float|double|malloc|calloc|realloc|free|printf)\b", code)
     assert "#include <math.h>" not in code

@@ -8,10 +8,11 @@
    low byte accumulates S0. So one sign extension serves four weights that take four bytes of flash. Exact while
    |S1 + bias1| < 2^23, which the packer proves.
 
-   weights: tiles of [depth / 2][2] words for four channels; depth is padded with zeros to a multiple of four, channels too.
+   weights: tiles of [depth / 2][2] words for four channels; depth and channels are padded with zeros to multiples of
+   four.
    columns: scratch for the windows of two pixels as int16, `depth` each; words of the two pixels alternate, so that one
-   load takes both. Elements of each four lie in the order 0 2 1 3, as two sign extensions leave them. Behind them, where
-   in_c is no multiple of four, a window as bytes. `out` must not overlap `in`. */
+   load takes both. Elements of each four lie in the order 0 2 1 3, as two sign extensions leave them. Behind them,
+   where in_c is no multiple of four, a window as bytes. `out` must not overlap `in`. */
 RATTI_INLINE int32_t ratti_dsp_depth(ratti_conv s)
 {
     return (ratti_conv_depth(s) + 3) & ~3;

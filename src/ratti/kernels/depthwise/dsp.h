@@ -1,8 +1,8 @@
 #include "../support/dsp.h"
 #include "plane.h"
 
-/* Depthwise convolution on int16 planes with the dual 16-bit multiply: two outputs of a row at a time share their loads,
-   weights stay in registers as pairs. `out` may lie exactly over `in` where every row is computed in one call.
+/* Depthwise convolution on int16 planes with the dual 16-bit multiply: two outputs of a row at a time share their
+   loads, weights stay in registers as pairs. `out` may lie exactly over `in` where every row is computed in one call.
 
    weights: [in_c][kernel_h][kernel_w], kernel_w 3; dilation and multiplier are 1; stride_w 1 or 2.
    plane: scratch for the rows and columns that all windows cover, as int16, the row length rounded up to even. */
@@ -29,18 +29,7 @@ RATTI_INLINE void ratti_dsp_plane_gather(const int8_t *in, int16_t *plane, int32
     }
 }
 
-/* bottom halfwords, then the top of a with the bottom of b, of the sum acc + product */
-RATTI_INLINE int32_t ratti_multiply_low(uint32_t a, uint32_t b, int32_t acc)
-{
-#if defined(__ARM_FEATURE_DSP)
-    int32_t y;
-    __asm__("smlabb %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(acc));
-    return y;
-#else
-    return acc + (int16_t)(uint16_t)a * (int16_t)(uint16_t)b;
-#endif
-}
-
+/* acc + a.high * b.low */
 RATTI_INLINE int32_t ratti_multiply_high_low(uint32_t a, uint32_t b, int32_t acc)
 {
 #if defined(__ARM_FEATURE_DSP)
@@ -52,6 +41,7 @@ RATTI_INLINE int32_t ratti_multiply_high_low(uint32_t a, uint32_t b, int32_t acc
 #endif
 }
 
+/* acc + a.low * b.high */
 RATTI_INLINE int32_t ratti_multiply_low_high(uint32_t a, uint32_t b, int32_t acc)
 {
     return ratti_multiply_high_low(b, a, acc);

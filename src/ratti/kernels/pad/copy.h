@@ -8,8 +8,9 @@ typedef struct {
 
 RATTI_INLINE void ratti_pad(const int8_t *in, int8_t *out, int32_t row_begin, int32_t row_end, const ratti_pad_sizes s)
 {
+    const int32_t row_bytes = s.out_w * s.out_c;
     int32_t y, x;
-    ratti_fill(out + row_begin * s.out_w * s.out_c, (uint8_t)s.fill, (size_t)((row_end - row_begin) * s.out_w * s.out_c));
+    ratti_fill(out + row_begin * row_bytes, (uint8_t)s.fill, (size_t)((row_end - row_begin) * row_bytes));
     for (y = row_begin; y < row_end; ++y) {
         const int32_t source = y - s.top;
         if (source >= 0 && source < s.in_h) {

@@ -1,8 +1,8 @@
 #include "../support/core.h"
 
-/* Softmax over rows of `vectors` times `channels` codes. exponentials[d] is exp(-d * scale) in Q0.31 for the difference d to the row's
-   maximum; differences from `known` on count as 0. The reciprocal of the sum comes from three Newton-Raphson
-   steps in fixed point. `out` may be `in`. */
+/* Softmax over rows of `vectors` times `channels` codes. exponentials[d] is exp(-d * scale) in Q0.31 for the difference
+   d to the vector's maximum; differences from `known` on count as 0. The reciprocal of the sum comes from three
+   Newton-Raphson steps in fixed point. `out` may be `in`. */
 static inline int32_t ratti_q31_multiply(int32_t a, int32_t b)
 {
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);

@@ -36,9 +36,8 @@ RATTI_INLINE uint32_t ratti_even_bytes(uint32_t bytes)
     __asm__("sxtb16 %0, %1" : "=r"(y) : "r"(bytes));
     return y;
 #else
-    const uint32_t low = (uint16_t)(int16_t)(int8_t)(uint8_t)bytes;
-    const uint32_t high = (uint16_t)(int16_t)(int8_t)(uint8_t)(bytes >> 16);
-    return low | high << 16;
+    const int32_t low = (int8_t)(uint8_t)bytes, high = (int8_t)(uint8_t)(bytes >> 16);
+    return ((uint32_t)low & 0xffffu) | (uint32_t)high << 16;
 #endif
 }
 

@@ -1,8 +1,8 @@
 """What a kernel is: a C header beside a Python module that says what it serves and how it is called.
 
 A header's function takes, in this order: the input pointers, the output pointer, the tables, the scratch pointer (where
-it needs one), `row_begin` and `row_end` (rows of the output: dimension 1 of four, one row otherwise), and then
-constants. The emitter wraps it in one function per distinct call, so all constants are folded by the compiler.
+it needs one), `row_begin` and `row_end` (at least one row of the output; rows are dimension 1 of four, one otherwise),
+and then constants. The emitter wraps it in one function per distinct call, so the compiler folds all constants.
 """
 
 from __future__ import annotations

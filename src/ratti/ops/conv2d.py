@@ -9,28 +9,18 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..types import Array, Quant, Shape, TensorType
-from ._accumulate import LinearOp, activation_of
+from ._accumulate import LinearOp
+from ._filter import attributes, options_of, padding_expressible
 from ._window import (
     Padding,
     Pair,
     check_rank4,
-    map_size,
     out_size,
     pad_hw,
-    padding_code,
     patches,
-    resolve_padding,
     same_padding,
 )
-from .base import Activation, Case, Operand, constraint, int8, random_filter
-
-
-@constraint
-def padding_expressible(op: Conv2D, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
-    """padding must be smaller than the window"""
-    kh, kw = operands[1].type.shape[1:3]
-    reach = ((kh - 1) * op.dilation[0], (kw - 1) * op.dilation[1])
-    return max(op.padding[:2]) <= reach[0] and max(op.padding[2:]) <= reach[1]
+from .base import Activation, Case, Operand, int8, random_filter
 
 
 @dataclass(frozen=True)
@@ -75,26 +65,14 @@ class Conv2D(LinearOp):
     def from_tflite(
         cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Self, tuple[int, ...]]:
-        size, kernel = map_size(operands[0].type.shape), map_size(operands[1].type.shape)
-        c, i = operands[0].type.shape[3], operands[1].type.shape[3]
-        stride = (options["stride_h"], options["stride_w"])
-        dilation = (options["dilation_h_factor"], options["dilation_w_factor"])
-        padding = resolve_padding(options["padding"], size, kernel, stride, dilation)
-        op = cls(stride, padding, dilation, max(c // i, 1), activation_of(options))
-        return op, tuple(range(len(operands)))
+        found = attributes(options, operands)
+        groups = operands[0].type.shape[3] // operands[1].type.shape[3]
+        return cls(**found, groups=max(groups, 1)), tuple(range(len(operands)))
 
     def to_tflite(
         self, operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
-        size, kernel = map_size(operands[0].type.shape), map_size(operands[1].type.shape)
-        return {
-            "padding": padding_code(self.padding, size, kernel, self.stride, self.dilation),
-            "stride_h": self.stride[0],
-            "stride_w": self.stride[1],
-            "dilation_h_factor": self.dilation[0],
-            "dilation_w_factor": self.dilation[1],
-            "fused_activation_function": int(self.activation),
-        }, ()
+        return options_of(self, operands), ()
 
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:

@@ -9,21 +9,18 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..types import Array, Shape, TensorType
-from ._accumulate import LinearOp, activation_of
+from ._accumulate import LinearOp
+from ._filter import attributes, options_of, padding_expressible
 from ._window import (
     Padding,
     Pair,
     check_rank4,
-    map_size,
     out_size,
     pad_hw,
-    padding_code,
     patches,
-    resolve_padding,
     same_padding,
 )
 from .base import Activation, Case, Operand, int8, random_filter
-from .conv2d import padding_expressible
 
 
 @dataclass(frozen=True)
@@ -68,28 +65,15 @@ class DepthwiseConv2D(LinearOp):
     def from_tflite(
         cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Self, tuple[int, ...]]:
-        size, kernel = map_size(operands[0].type.shape), map_size(operands[1].type.shape)
-        c, o = operands[0].type.shape[3], operands[1].type.shape[3]
-        stride = (options["stride_h"], options["stride_w"])
-        dilation = (options["dilation_h_factor"], options["dilation_w_factor"])
-        padding = resolve_padding(options["padding"], size, kernel, stride, dilation)
+        found = attributes(options, operands)
         # depth_multiplier is redundant; the shapes decide, as in TFLite.
-        op = cls(stride, padding, dilation, max(o // c, 1), activation_of(options))
-        return op, tuple(range(len(operands)))
+        multiplier = operands[1].type.shape[3] // operands[0].type.shape[3]
+        return cls(**found, multiplier=max(multiplier, 1)), tuple(range(len(operands)))
 
     def to_tflite(
         self, operands: Sequence[Operand], outputs: Sequence[TensorType]
     ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
-        size, kernel = map_size(operands[0].type.shape), map_size(operands[1].type.shape)
-        return {
-            "padding": padding_code(self.padding, size, kernel, self.stride, self.dilation),
-            "stride_h": self.stride[0],
-            "stride_w": self.stride[1],
-            "dilation_h_factor": self.dilation[0],
-            "dilation_w_factor": self.dilation[1],
-            "depth_multiplier": self.multiplier,
-            "fused_activation_function": int(self.activation),
-        }, ()
+        return {**options_of(self, operands), "depth_multiplier": self.multiplier}, ()
 
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:

@@ -9,7 +9,6 @@ from ..errors import UnsupportedError
 from ..graph.ir import Graph, Node
 from ..kernels import Call, Kernel, Work, candidates
 from ..ops.reshape import Reshape
-from ..types import TensorType
 from .arena import Block, live_bytes, place
 
 
@@ -94,15 +93,12 @@ def _refuse_unplannable(graph: Graph) -> None:
         if graph.values[name].is_constant:
             raise UnsupportedError(f"output '{name}' is a constant; leave it out of the model")
     for node in graph.nodes:
-        for type in (*graph.input_types(node), *graph.output_types(node)):
-            if len(type.shape) == 4 and type.shape[0] != 1 and type not in _constant_types(graph, node):
+        for name in (*graph.activations(node.inputs), *node.outputs):
+            type = graph.type(name)
+            if len(type.shape) == 4 and type.shape[0] != 1:
                 raise UnsupportedError(
                     f"{node.op.name} '{node.name}' works on a batch of {type.shape[0]} inside the model"
                 )
-
-
-def _constant_types(graph: Graph, node: Node) -> list[TensorType]:
-    return [graph.type(n) for n in node.inputs if graph.values[n].is_constant]
 
 
 def _kernels(node: Node, work: Work) -> list[Kernel]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,12 +34,12 @@ class PoolKind(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Layer:
+class Layer(ABC):
     """A primitive layer, and a block that holds only itself."""
 
+    @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:
         """The shape after this layer; SpecError where it cannot take `shape`."""
-        raise NotImplementedError
 
     def macs(self, shape: Shape) -> int:
         """Multiply-accumulates of one inference on an input of `shape`."""

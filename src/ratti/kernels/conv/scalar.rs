@@ -106,27 +106,68 @@ fn channels_of_pixels(
     s: &Conv,
     tile: &Tile,
 ) {
-    let depth = s.depth();
-    let mut sums = [[0i32; 4]; 4];
+    let mut bias = [0; 4];
     for o in 0..tile.o {
-        sums[o] = [channels[o].0; 4];
+        bias[o] = channels[o].0;
     }
-    let mut windows = [&arena[window..window + depth]; 4];
-    for p in 1..tile.p {
-        windows[p] = &arena[window + p * depth..window + (p + 1) * depth];
-    }
-    for (i, w) in weights.chunks_exact(tile.o).enumerate() {
-        for p in 0..tile.p {
-            let x = i32::from(windows[p][i]);
-            for o in 0..tile.o {
-                sums[o][p] += i32::from(w[o]) * x;
+    let mut sums = [bias; 4]; // [pixel][channel]
+    let windows = &arena[window..window + tile.p * s.depth()];
+    if tile.o == 4 {
+        for (sums, pair) in sums.chunks_mut(2).zip(windows.chunks(2 * s.depth())) {
+            match (sums, pair.split_at(s.depth())) {
+                ([a, b], (first, second)) if !second.is_empty() => {
+                    four_channels_of_two(weights, first, second, a, b)
+                }
+                (sums, (window, _)) => four_channels(weights, window, &mut sums[0]),
+            }
+        }
+    } else {
+        for (sums, window) in sums.iter_mut().zip(windows.chunks_exact(s.depth())) {
+            for (w, &x) in weights.chunks_exact(tile.o).zip(window) {
+                for o in 0..tile.o {
+                    sums[o] += i32::from(w[o]) * i32::from(x);
+                }
             }
         }
     }
     for o in 0..tile.o {
         let Channel(_, multiplier, adjust) = channels[o];
         for p in 0..tile.p {
-            arena[output + p * s.out_c + o] = s.out.code(sums[o][p], multiplier, adjust);
+            arena[output + p * s.out_c + o] = s.out.code(sums[p][o], multiplier, adjust);
         }
     }
+}
+
+fn four_channels(weights: &[i8], window: &[i8], sums: &mut [i32; 4]) {
+    let mut a = *sums;
+    for (w, &x) in weights.chunks_exact(4).zip(window) {
+        add(&mut a, w, x);
+    }
+    *sums = a;
+}
+
+/// Each loaded weight serves two windows.
+fn four_channels_of_two(
+    weights: &[i8],
+    first: &[i8],
+    second: &[i8],
+    sums: &mut [i32; 4],
+    others: &mut [i32; 4],
+) {
+    let (mut a, mut b) = (*sums, *others);
+    for ((w, &x), &y) in weights.chunks_exact(4).zip(first).zip(second) {
+        add(&mut a, w, x);
+        add(&mut b, w, y);
+    }
+    (*sums, *others) = (a, b);
+}
+
+/// Written out, because compilers that save space unroll nothing.
+#[inline(always)]
+fn add(sums: &mut [i32; 4], w: &[i8], x: i8) {
+    let x = i32::from(x);
+    sums[0] += i32::from(w[0]) * x;
+    sums[1] += i32::from(w[1]) * x;
+    sums[2] += i32::from(w[2]) * x;
+    sums[3] += i32::from(w[3]) * x;
 }

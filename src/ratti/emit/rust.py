@@ -25,10 +25,10 @@ LINE = 100
 FEATURE_SET = "portable"  # what Rust kernels are chosen for
 EDITION, RUST_VERSION = "2021", "1.63"
 ELEMENTS = {"int8_t": "i8", "int16_t": "i16", "int32_t": "i32", "uint8_t": "u8", "uint16_t": "u16", "uint32_t": "u32"}
-RESERVED = frozenset(  # keywords, and crates that every compiler has
+RESERVED = (  # keywords, and crates that every compiler has
     "abstract alloc as async await become box break const continue core crate do dyn else enum extern false final fn "
     "for if impl in let loop macro match mod move mut override priv proc_macro pub ref return self static std struct "
-    "super test trait true try type typeof unsafe unsized use virtual where while yield".split()
+    "super test trait true try type typeof unsafe unsized use virtual where while yield"
 )
 
 
@@ -79,7 +79,7 @@ def choose(graph: Graph) -> dict[str, Kernel]:
 def crate_name(name: str) -> str:
     """`name` in Rust's case. InputError for names that cargo refuses."""
     name = _snake(name)
-    if name in RESERVED:
+    if name in RESERVED.split():
         raise InputError(f"the name '{name}' means something else to Rust; choose another (--name)")
     return name
 
@@ -152,7 +152,7 @@ def _function(step: Step, unit: _Unit) -> str:
     text = kernels.rust_form(step.kernel)
     assert text is not None, f"{step.kernel.name} has no Rust form"
     _include(kernels.rust_path(step.kernel), unit, text)
-    offsets = ["input", "other"][: len(step.inputs)] + ["output"]
+    offsets = [*["input", "other"][: len(step.inputs)], "output"]
     parameters = ["arena: &mut [i8]", *(f"{name}: usize" for name in offsets)]
     parameters += [f"{t.role}: &[{_element(t)}; {len(t.data)}]" for t in call.tables]
     arguments = ["arena", *offsets, *(t.role for t in call.tables)]
@@ -174,13 +174,13 @@ def _function(step: Step, unit: _Unit) -> str:
     kernel = call.function.removeprefix("ratti_")
     unit.used.add(kernel)
     body.append(wrap(f"    {kernel}(", arguments, ");", hang=8))
-    key = (*parameters, *body)
-    if key not in unit.functions:
+    called = (*parameters, *body)
+    if called not in unit.functions:
         shapes = "_to_".join(_shape(t) for t in (work.types[0], work.output))
-        unit.functions[key] = name = unique(f"{step.kernel.name}_{shapes}", set(unit.functions.values()))
+        unit.functions[called] = name = unique(f"{step.kernel.name}_{shapes}", set(unit.functions.values()))
         lines = ["#[inline(never)]", f"pub fn {name}(", *(f"    {p}," for p in parameters), ") {", *body, "}", ""]
         unit.function_text.append("\n".join(lines))
-    return unit.functions[key]
+    return unit.functions[called]
 
 
 def _shape(type: TensorType) -> str:
@@ -264,7 +264,8 @@ def _modules(sources: Mapping[str, str]) -> str:
     for path in sorted(sources):
         family, name = path.removesuffix(".rs").split("/")
         families.setdefault(family, []).append(name)
-    lines = ["//! The kernels that this network uses: whole files, of which it may need a part.", "#![allow(dead_code)]", ""]
+    lines = ["//! The kernels that this network uses: whole files, of which it may need a part."]
+    lines += ["#![allow(dead_code)]", ""]
     for family, names in families.items():
         lines += [f"pub mod {family} {{", *(f"    pub mod {name};" for name in names), "}"]
     return "\n".join([*lines, ""])

@@ -1,4 +1,4 @@
-//! Padding of a (in_h, in_w, in_c) map with `fill`.
+//! Padding of a (in_h, in_w, in_c) map with `fill`, row by row.
 
 use core::ops::Range;
 
@@ -18,16 +18,14 @@ pub struct PadSizes {
 #[inline(always)]
 pub fn pad(arena: &mut [i8], input: usize, output: usize, rows: Range<usize>, s: &PadSizes) {
     let row_bytes = s.out_w * s.out_c;
-    arena[output + rows.start * row_bytes..output + rows.end * row_bytes].fill(s.fill);
     for y in rows {
+        let to = output + y * row_bytes;
+        arena[to..to + row_bytes].fill(s.fill);
         let row = y.wrapping_sub(s.top);
         if row < s.in_h {
             for x in 0..s.in_w {
                 let from = input + (row * s.in_w + x) * s.in_c;
-                arena.copy_within(
-                    from..from + s.in_c,
-                    output + (y * s.out_w + x + s.left) * s.out_c + s.front,
-                );
+                arena.copy_within(from..from + s.in_c, to + (x + s.left) * s.out_c + s.front);
             }
         }
     }

@@ -68,7 +68,7 @@ def build_executable(crate: RustCrate, flags: Sequence[str] = ("-O",)) -> Path:
     files = {**crate.files, "main.rs": _main(crate)}
     common = ["--edition", EDITION, "-C", "debuginfo=0"]
     library = [*common, *flags, "--crate-type", "rlib", "--crate-name", crate.name, "src/lib.rs"]
-    program = [*common, "-O", "--extern", f"{crate.name}=lib{crate.name}.rlib", "main.rs", "-o", "program"]
+    program = [*common, "--extern", f"{crate.name}=lib{crate.name}.rlib", "main.rs", "-o", "program"]
 
     def make(work: Path) -> None:
         for path, text in files.items():
@@ -98,7 +98,7 @@ def version(compiler: str) -> str:
 
 def _main(crate: RustCrate) -> str:
     writes = [f"        fill(model.{p.name}(), &mut codes);" for p in crate.inputs]
-    reads = [f"        output.write_all(&model.{p.name}().map(|code| code as u8))?;" for p in crate.outputs]
+    reads = [f"        give(model.{p.name}(), &mut result);" for p in crate.outputs]
     return _MAIN.format(
         name=crate.name,
         size=sum(p.type.bytes for p in crate.inputs),
@@ -113,15 +113,21 @@ fn fill(slot: &mut [i8], codes: &mut std::slice::Iter<u8>) {{
     slot.fill_with(|| *codes.next().unwrap() as i8);
 }}
 
+fn give(slot: &[i8], bytes: &mut Vec<u8>) {{
+    bytes.extend(slot.iter().map(|&code| code as u8));
+}}
+
 fn main() -> std::io::Result<()> {{
     let mut model = Box::new({name}::Model::new());
     let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
-    let mut sample = vec![0u8; {size}];
+    let (mut sample, mut result) = (vec![0u8; {size}], Vec::<u8>::new());
     while input.read_exact(&mut sample).is_ok() {{
         let mut codes = sample.iter();
 {writes}
         model.run();
+        result.clear();
 {reads}
+        output.write_all(&result)?;
         output.flush()?;
     }}
     Ok(())

@@ -266,7 +266,8 @@ def test_codes_of_reals_are_rounded_as_in_tflite(rustc: None, tmp_path: Path, rn
 def test_a_panic_and_a_missing_compiler_are_one_error(rustc: None, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = random_graph(1, 3)
     crate = prepare_rust(graph)
-    files = {**crate.files, "src/lib.rs": crate.files["src/lib.rs"].replace("    // ", '    panic!("on purpose"); //', 1)}
+    library = crate.files["src/lib.rs"].replace("    // ", '    panic!("on purpose"); //', 1)
+    files = {**crate.files, "src/lib.rs": library}
     inputs = samples([graph.type(n) for n in graph.inputs], 0)[0]
     broken = RustModel(dataclasses.replace(crate, files=files))
     with broken, pytest.raises(EmulationError, match="on purpose"):

@@ -39,7 +39,7 @@ _MAIN = """#include <algorithm>
 
 #include "{name}.hpp"
 
-static {name}::Model model;
+static ratti::{name}::Model model;
 
 extern "C" void ratti_run_class(std::int8_t *io)
 {{

@@ -74,12 +74,12 @@ struct {camel(accessor)} : Tensor<{camel(accessor)}> {{
 
 _HEADER = """/* {name}: an int8 network, emitted by ratti: {name}.h and {name}.c as a C++17 class.
 
-       static {name}::Model model;
-       model.{input}()[0] = {name}::{input_type}::quantize(0.5f);
+       static ratti::{name}::Model model;
+       model.{input}()[0] = ratti::{name}::{input_type}::quantize(0.5f);
        model.run();
-       float first = {name}::{output_type}::dequantize(model.{output}()[0]);
+       float first = ratti::{name}::{output_type}::dequantize(model.{output}()[0]);
 
-   In an arena of yours: {name}::{input_type}::codes(arena), {name}::run(arena), {name}::{output_type}::codes(arena).
+   In an arena of yours: {input_type}::codes(arena), run(arena), {output_type}::codes(arena).
    No heap, no exceptions, no virtual functions. */
 #ifndef {upper}_HPP
 #define {upper}_HPP
@@ -90,7 +90,7 @@ _HEADER = """/* {name}: an int8 network, emitted by ratti: {name}.h and {name}.c
 
 #include "{name}.h"
 
-namespace {name} {{
+namespace ratti::{name} {{
 
 /* Bytes of memory that run() needs, inputs and outputs included, aligned to 4. */
 constexpr std::size_t arena_bytes = {upper}_ARENA_BYTES;
@@ -154,7 +154,7 @@ private:
     alignas(4) std::array<std::int8_t, arena_bytes> arena_{{}};
 }};
 
-}} /* namespace {name} */
+}} /* namespace ratti::{name} */
 
 #endif
 """

@@ -39,7 +39,7 @@ def emit(
         f'#include "{name}.hpp"',
         "",
         *tables,
-        f"static {name}::Model model;",
+        f"static ratti::{name}::Model model;",
         "",
         "int main()",
         "{",

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..emit.rust import EDITION, RustCrate
+from ..emit._crate import EDITION
+from ..emit.rust import RustCrate
 from ..errors import EmulationError, ToolchainError
 from ..types import Array
 from . import cache, toolchain

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from ..ir import Graph
 
 # Order: constants first, since a computed constant may be what makes a later pattern fit. Then what hides ops from each
-# other: ops without effect, activations, and PAD. Channels last of those that look for patterns: they need to see
-# convolutions with their activations. Equal constants and nodes at the end, when nothing makes new ones.
+# other: ops without effect, transposes, scales, activations (behind the scales), and PAD (its axes are right once the
+# transposes are gone). Channels last of those that look for patterns: they need to see convolutions with their
+# activations. Equal constants and nodes at the end, when nothing makes new ones.
 PIPELINE = (
     "fold_constants",
     "drop_identities",
+    "fold_movement",
+    "fold_scales",
     "fuse_activations",
     "fold_padding",
     "fold_channels",

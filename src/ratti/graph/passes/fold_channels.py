@@ -88,7 +88,7 @@ def _settle(graph: Graph, known: Mapping[str, Interval], needed: dict[str, Array
         for node in reversed(graph.nodes):
             activations = graph.activations(node.inputs)
             if _mixes(node, graph) and activations:
-                needed[activations[0]] |= _demand(graph, node, known[activations[0]], needed[node.outputs[0]])
+                needed[activations[0]][_demand(graph, node, known[activations[0]], needed[node.outputs[0]])] = True
                 continue
             masks = [needed[n] for n in (*activations, *node.outputs)]
             for mask in masks:
@@ -99,7 +99,7 @@ def _settle(graph: Graph, known: Mapping[str, Interval], needed: dict[str, Array
 def _demand(graph: Graph, node: Node, x: Interval, outputs: Array) -> Array:
     """Channels of its input without which a convolution or fully connected layer cannot compute `outputs`."""
     w = _by_channel(graph, node, len(x.low))[outputs]  # (O, taps, C)
-    read: Array = w.any(axis=(0, 1))
+    read: Array = np.asarray(w.any(axis=(0, 1)))
     codes = x.low - graph.type(node.inputs[0]).zero_point
     share = w.sum(axis=1) * codes  # (O, C): what a constant channel adds
     foldable = x.constant & (codes == 0) if any(getattr(node.op, "padding", ())) else x.constant

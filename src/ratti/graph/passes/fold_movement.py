@@ -31,10 +31,10 @@ from ._sinking import RULES, Put
 def run(graph: Graph) -> Graph:
     """The graph with as little movement as was found; the same graph where that is no less."""
     after = Sinker(graph).run()
-    return after if _cost(after) < _cost(graph) else graph
+    return after if cost(after) < cost(graph) else graph
 
 
-def _cost(graph: Graph) -> tuple[int, int]:
+def cost(graph: Graph) -> tuple[int, int]:
     """Elements that transposes move, and nodes."""
     moved = [n for n in graph.nodes if isinstance(n.op, Transpose)]
     return sum(graph.type(n.outputs[0]).elements for n in moved), len(graph.nodes)

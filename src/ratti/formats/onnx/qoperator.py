@@ -53,8 +53,8 @@ def _expanded(node: Node, form: Form) -> Iterator[Node]:
     inputs = []
     for k, at in enumerate(form.groups):
         real = f"{node.outputs[0]}/real{k}"
-        # Scales of weights run along the outputs: the first axis of a convolution's, the last of a matrix.
-        axis = 0 if form.op == "Conv" else 1
+        # Scales of weights run along the outputs: the first axis of a convolution's and a transposed matrix's.
+        axis = 0 if form.op == "Conv" or node.attributes.get("transB", 0) else 1
         yield Node(node.position, "DequantizeLinear", node.name, node.inputs[at : at + 3], (real,), {"axis": axis})
         inputs.append(real)
     inputs += [node.inputs[k] for k in form.others if k < len(node.inputs)]

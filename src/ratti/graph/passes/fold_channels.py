@@ -32,8 +32,12 @@ from ._rewrite import rewrite
 
 
 def run(graph: Graph) -> Graph:
-    """The graph without channels that make no difference."""
-    if not graph.is_quantized:
+    """The graph without channels that make no difference.
+
+    Graphs with random weights or assumed ranges stay as they are: they stand for others of their shape.
+    """
+    stands_in = graph.metadata.get("weights") == "random" or graph.metadata.get("quantization") == "assumed"
+    if stands_in or not graph.is_quantized:
         return graph
     known = intervals(graph)
     needed = _needed(graph, known)

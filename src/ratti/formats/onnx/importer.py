@@ -28,6 +28,8 @@ from .program import Node, Program, short
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 FIXED = (Quant.per_tensor(1 / 256, -128), Quant.per_tensor(1 / 128, 0))  # of ops that bring their own
 PROBE = Quant.per_tensor(0.37, 7)  # which those ops refuse
+MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout")
+MOST_READERS = 64  # of an input that are looked at
 MOST_ELEMENTS = 1 << 24  # of an activation
 
 
@@ -266,10 +268,9 @@ class Importer:
     def _input(self, name: str, dtype: str, shape: Shape) -> None:
         """An input of the graph: int8 where all that read it are quantizers, or dequantizers of its codes."""
         quant = None
-        users = self._users.get(name, [])
-        if dtype in ("int8", "uint8") or (users and all(u.op == QUANTIZE for u in users)):
-            kinds = (QUANTIZE, DEQUANTIZE)
-            first = next((u for u in self._after_moves(users) if u.op in kinds and u.inputs[0]), None)
+        readers = self._behind_moves(name)
+        if dtype in ("int8", "uint8") or (readers and all(u.op == QUANTIZE for u in readers)):
+            first = next((u for u in readers if u.op in (QUANTIZE, DEQUANTIZE)), None)
             if first is None:
                 raise UnsupportedError(f"input '{short(name)}' holds codes without a scale")
             quant = self.parameters(first)
@@ -286,16 +287,17 @@ class Importer:
             value = self.transposed(value, (0, rank - 1, *range(1, rank - 1)))
         self._values[name] = value
 
-    def _after_moves(self, users: Sequence[Node]) -> Sequence[Node]:
-        """Those that read a tensor, through ops that only move codes."""
-        seen: list[Node] = []
-        todo = list(users)
-        while todo and len(seen) < 64:
+    def _behind_moves(self, name: str) -> list[Node]:
+        """The nodes that read a tensor, or what ops that only move elements make of it."""
+        found: list[Node] = []
+        todo = list(self.users(name))
+        while todo and len(found) < MOST_READERS:
             user = todo.pop(0)
-            seen.append(user)
-            if user.op not in (QUANTIZE, DEQUANTIZE) and user.outputs:
-                todo += self._users.get(user.outputs[0], [])
-        return seen
+            if user.op in MOVES and user.outputs:
+                todo += self.users(user.outputs[0])
+            else:
+                found.append(user)
+        return found
 
     def _output(self, name: str) -> str:
         if name not in self._values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from ratti.graph.passes import run_pipeline
 from ratti.ops.reshape import Reshape
 from ratti.ops.transpose import Transpose
 from ratti.types import Array
+
+
+LEFT_FLOAT = ("relu", "global_max", "reduce_mean", "reduce_rows")  # by ONNX Runtime's quantization of such a model
 
 
 def outputs(graph: Graph, x: list[Array]) -> list[Array]:
@@ -37,7 +41,7 @@ def test_float_ops_are_the_runtimes(name: str) -> None:
 
 
 @pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])
-@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("name", [n for n in OPS if n not in LEFT_FLOAT])
 def test_int8_ops_are_within_one_step(name: str, unsigned: bool, tmp_path: Path) -> None:
     path = quantized(single(OPS[name]), tmp_path, unsigned)
     graph = door.read(path)
@@ -47,9 +51,13 @@ def test_int8_ops_are_within_one_step(name: str, unsigned: bool, tmp_path: Path)
         assert_near(checked, path.read_bytes(), inputs((1, 6, 8, 7), 4, seed=5), 1.001 * step)
 
 
-@pytest.mark.parametrize("integers", [False, True], ids=["qdq", "qoperator"])
-@pytest.mark.parametrize("per_channel", [False, True], ids=["per_tensor", "per_channel"])
-@pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])
+# Not uint8 operators on integers with a scale per channel: ONNX Runtime gives them int8 weights, and multiplies uint8 by
+# int8 with sums that saturate at 16 bits on x86 cores without VNNI (11 steps off, in one convolution).
+@pytest.mark.parametrize(
+    "unsigned, per_channel, integers",
+    [c for c in itertools.product((False, True), repeat=3) if not all(c)],
+    ids=lambda on: "yes" if on else "no",
+)
 def test_a_quantized_net_is_near(unsigned: bool, per_channel: bool, integers: bool, tmp_path: Path) -> None:
     path = quantized(net(), tmp_path, unsigned, per_channel, integers)
     graph = door.read(path)
@@ -111,9 +119,14 @@ def test_a_net_from_torch(tmp_path: Path) -> None:
     from torch import nn
 
     torch.manual_seed(0)
+
+    class Shuffle(nn.Module):
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            return x.view(1, 2, 4, 8, 8).transpose(1, 2).reshape(1, 8, 8, 8)
+
     body = nn.Sequential(
         nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU6(), nn.Conv2d(8, 8, 3, 1, 1, groups=8), nn.BatchNorm2d(8),
-        nn.ReLU6(), nn.ChannelShuffle(2), nn.Conv2d(8, 12, 1), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(192, 5),
+        nn.ReLU6(), Shuffle(), nn.Conv2d(8, 12, 1), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(192, 5),
         nn.Softmax(1),
     ).eval()
     path = tmp_path / "torch.onnx"

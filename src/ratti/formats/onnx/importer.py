@@ -37,13 +37,14 @@ Handler = Callable[["Importer", Node], None]
 
 
 class Importer:
-    """The state of one import. With `channels_last` inputs and outputs of 3 and more dimensions are given in that
-    order; transposes stand between them and the program.
+    """The state of one import. With `inputs_last` inputs of 3 and more dimensions are given with channels last, with
+    `outputs_last` outputs; transposes stand between them and the program.
     """
 
-    def __init__(self, program: Program, name: str, handlers: Mapping[str, Handler], channels_last: bool) -> None:
+    def __init__(self, program: Program, name: str, handlers: Mapping[str, Handler], inputs_last: bool,
+                 outputs_last: bool) -> None:
         self.program, self.builder = program, GraphBuilder(name)
-        self._handlers, self._channels_last = handlers, channels_last
+        self._handlers, self._inputs_last, self._outputs_last = handlers, inputs_last, outputs_last
         self._values: dict[str, str] = {}
         self._constants = {n: Constant(data) for n, data in program.constants.items()}
         self._users: dict[str, list[Node]] = {}
@@ -277,7 +278,7 @@ class Importer:
         elif dtype != "float32":
             raise UnsupportedError(f"input '{short(name)}' is {dtype}; float32, int8 and uint8 are supported")
         rank = len(shape)
-        moved = self._channels_last and rank > 2
+        moved = self._inputs_last and rank > 2
         stored = (shape[0], *shape[2:], shape[1]) if moved else shape
         self._limit(stored, f"input '{short(name)}'")
         type = TensorType(stored, DType.FLOAT32 if quant is None else DType.INT8, quant)
@@ -306,7 +307,7 @@ class Importer:
             self._values[name] = self._added(name, self._constants[name], None)
         value = self._values[name]
         rank = len(self.shape(value))
-        if self._channels_last and rank > 2:
+        if self._outputs_last and rank > 2:
             value = self.transposed(value, (0, *range(2, rank), 1))
             self._transposed.append(value)
         return value

@@ -7,6 +7,7 @@ written for (N, C, H, W) takes and gives (N, H, W, C), and `metadata["channels_l
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from ...errors import FormatError, UnsupportedError
@@ -45,14 +46,14 @@ def parse(data: bytes, name: str = "model", folder: Path | None = None) -> Graph
     program = replace(program, nodes=tuple(expand(program.nodes)))
     _reject_unsupported(program)
     try:
-        graphs = [_imported(program, name, channels_last) for channels_last in (True, False)]
+        graphs = [_imported(program, name, *order) for order in product((True, False), repeat=2)]
     except (ValueError, IndexError, TypeError, OverflowError) as error:
         raise FormatError(f"damaged model: {' '.join(str(error).split())[:200]}") from None
     return min(graphs, key=fold_movement.cost)
 
 
-def _imported(program: Program, name: str, channels_last: bool) -> Graph:
-    graph = Importer(program, name, HANDLERS, channels_last).run()
+def _imported(program: Program, name: str, inputs_last: bool, outputs_last: bool) -> Graph:
+    graph = Importer(program, name, HANDLERS, inputs_last, outputs_last).run()
     for step in PASSES:
         graph = step.run(graph)
     return graph

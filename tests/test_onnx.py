@@ -17,7 +17,6 @@ from ratti.ops.reshape import Reshape
 from ratti.ops.transpose import Transpose
 from ratti.types import Array
 
-
 LEFT_FLOAT = ("relu", "global_max", "reduce_mean", "reduce_rows")  # by ONNX Runtime's quantization of such a model
 
 
@@ -51,7 +50,7 @@ def test_int8_ops_are_within_one_step(name: str, unsigned: bool, tmp_path: Path)
         assert_near(checked, path.read_bytes(), inputs((1, 6, 8, 7), 4, seed=5), 1.001 * step)
 
 
-# Not uint8 operators on integers with a scale per channel: ONNX Runtime gives them int8 weights, and multiplies uint8 by
+# Not uint8 operators on integers with scales per channel: ONNX Runtime gives them int8 weights, and multiplies uint8 by
 # int8 with sums that saturate at 16 bits on x86 cores without VNNI (11 steps off, in one convolution).
 @pytest.mark.parametrize(
     "unsigned, per_channel, integers",
@@ -74,7 +73,7 @@ def test_a_converted_net_contains_no_movement(normalized: bool) -> None:
     graph = door.parse(data)
     assert not any(isinstance(n.op, (Transpose, Reshape)) for n in graph.nodes)
     after = run_pipeline(graph)
-    names = "conv2d depthwise_conv2d conv2d add max_pool2d conv2d mean fully_connected".split()
+    names = ["conv2d", "depthwise_conv2d", "conv2d", "add", "max_pool2d", "conv2d", "mean", "fully_connected"]
     assert [n.op.name for n in after.nodes] == names
     assert_near(after, data, inputs((1, 3, 16, 16), 3), 1e-4)
 

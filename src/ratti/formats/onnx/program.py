@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from ...errors import FormatError, MissingDependencyError, UnsupportedError
 from ...types import Array, Shape
 
-MOST_NODES = 50_000
+MOST_NODES = 10_000
 MOST_NAMES = 1 << 20  # of all nodes' inputs, outputs and attributes
 MOST_DIMENSIONS = 8
 MOST_ELEMENTS = 1 << 28  # of one constant
@@ -55,7 +55,7 @@ class Node:
 
     @property
     def place(self) -> str:
-        return f"{self.op} '{short(self.name)}'" if self.name else f"{self.op} at node {self.position}"
+        return f"{short(self.op)} " + (f"'{short(self.name)}'" if self.name else f"at node {self.position}")
 
 
 @dataclass(frozen=True)
@@ -112,30 +112,31 @@ class _Loader:
             raise UnsupportedError(f"{len(graph.node)} nodes; at most {MOST_NODES:,} are supported")
         if len(graph.sparse_initializer):
             raise UnsupportedError("sparse constants; only dense ones are supported")
-        constants = {t.name: self._tensor(t) for t in graph.initializer}
+        constants = {_text(t.name): self._tensor(t) for t in graph.initializer}
         nodes = tuple(self._node(k, n) for k, n in enumerate(graph.node))
-        inputs = tuple(self._port(v) for v in graph.input if v.name not in constants)
-        outputs = tuple(v.name for v in graph.output)
+        inputs = tuple(self._port(v) for v in graph.input if _text(v.name) not in constants)
+        outputs = tuple(_text(v.name) for v in graph.output)
         if not inputs or not outputs:
             raise FormatError("the model has no inputs or no outputs")
         return Program(max(opsets.values()), inputs, outputs, nodes, constants)
 
     def _node(self, position: int, node: Any) -> Node:
         self._spend(len(node.input) + len(node.output) + len(node.attribute))
-        here = Node(position, node.op_type, node.name, tuple(node.input), tuple(node.output))
+        here = Node(position, _text(node.op_type), _text(node.name), _texts(node.input), _texts(node.output))
         attributes = {}
         for attribute in node.attribute:
             kind = ATTRIBUTES.get(attribute.type)
             if kind is None:
-                raise UnsupportedError(f"{here.place}: attribute '{short(attribute.name)}' of type {attribute.type}")
+                label = short(_text(attribute.name))
+                raise UnsupportedError(f"{here.place}: attribute '{label}' of type {attribute.type}")
             value = getattr(attribute, kind)
             if kind == "t":
                 value = self._tensor(value)
             elif kind in ("ints", "floats", "strings"):
                 self._spend(len(value))
                 value = tuple(value)
-            attributes[attribute.name] = value
-        return Node(position, node.op_type, node.name, here.inputs, here.outputs, attributes)
+            attributes[_text(attribute.name)] = value
+        return replace(here, attributes=attributes)
 
     def _spend(self, names: int) -> None:
         self._names_left -= names
@@ -144,17 +145,17 @@ class _Loader:
 
     def _port(self, value: Any) -> Port:
         tensor = value.type.tensor_type
-        name = short(value.name)
+        name = short(_text(value.name))
         if not value.type.HasField("tensor_type") or tensor.elem_type not in ELEMENTS:
             raise UnsupportedError(f"input '{name}' is no tensor of numbers")
         dims = tensor.shape.dim
         if not tensor.HasField("shape") or len(dims) > MOST_DIMENSIONS:
             raise UnsupportedError(f"input '{name}' has no shape of at most {MOST_DIMENSIONS} dimensions")
         shape = tuple(int(d.dim_value) if d.HasField("dim_value") and d.dim_value > 0 else None for d in dims)
-        return Port(value.name, np.dtype(ELEMENTS[tensor.elem_type][0]).name, shape)
+        return Port(_text(value.name), np.dtype(ELEMENTS[tensor.elem_type][0]).name, shape)
 
     def _tensor(self, tensor: Any) -> Array:
-        name = f"constant '{short(tensor.name)}'"
+        name = f"constant '{short(_text(tensor.name))}'"
         if tensor.data_type not in ELEMENTS:
             raise UnsupportedError(f"{name} has the element type {tensor.data_type}, which is not supported")
         if len(tensor.dims) > MOST_DIMENSIONS:
@@ -181,7 +182,7 @@ class _Loader:
 
     def _from_file(self, tensor: Any, name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
         """Data in a second file, which must lie beside the model."""
-        entries = {e.key: e.value for e in tensor.external_data[:16]}
+        entries = {_text(e.key): _text(e.value) for e in tensor.external_data[:16]}
         location = entries.get("location", "")
         if self._folder is None:
             raise UnsupportedError(f"{name} keeps its data in another file; save the model in one file")
@@ -223,6 +224,15 @@ def _native(data: Array) -> Array:
         with np.errstate(over="ignore"):
             return data.astype(np.float32)
     return data
+
+
+def _text(value: str | bytes) -> str:
+    """A string of the file; protocol buffers give bytes where it is damaged."""
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
+
+
+def _texts(values: Iterable[str | bytes]) -> tuple[str, ...]:
+    return tuple(_text(v) for v in values)
 
 
 def short(name: str) -> str:

@@ -7,7 +7,6 @@ written for (N, C, H, W) takes and gives (N, H, W, C), and `metadata["channels_l
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 from ...errors import FormatError, UnsupportedError
@@ -46,7 +45,9 @@ def parse(data: bytes, name: str = "model", folder: Path | None = None) -> Graph
     program = replace(program, nodes=tuple(expand(program.nodes)))
     _reject_unsupported(program)
     try:
-        graphs = [_imported(program, name, *order) for order in product((True, False), repeat=2)]
+        graphs = [_imported(program, name, True, True)]
+        if graphs[0].metadata:  # something was put into another order
+            graphs += [_imported(program, name, *order) for order in ((True, False), (False, True), (False, False))]
     except (ValueError, IndexError, TypeError, OverflowError) as error:
         raise FormatError(f"damaged model: {' '.join(str(error).split())[:200]}") from None
     return min(graphs, key=fold_movement.cost)

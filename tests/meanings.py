@@ -173,7 +173,18 @@ def each(function: Callable) -> Callable:
     return lambda op, x: np.array([function(op, v) for v in x.ravel()])
 
 
+def prelu(op, x: Array, alpha: Array) -> Array:
+    x, alpha = np.broadcast_arrays(x, alpha)
+    return np.array([v if v > 0 else v * a for v, a in zip(x.ravel(), alpha.ravel(), strict=True)])
+
+
 MEANINGS: dict[str, Callable] = {
+    "maximum": lambda op, x, y: np.where(x > y, x, y),
+    "minimum": lambda op, x, y: np.where(x < y, x, y),
+    "mul": lambda op, x, y: activate(op, x * y),
+    "prelu": prelu,
+    "squared_difference": lambda op, x, y: (x - y) * (x - y),
+    "sub": lambda op, x, y: activate(op, x - y),
     "abs": each(lambda op, v: -v if v < 0 else v),
     "concat": concat,
     "depth_to_space": depth_to_space,

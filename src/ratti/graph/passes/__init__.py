@@ -13,7 +13,7 @@ from ..ir import Graph
 # Order: constants first, since a computed constant may be what makes a later pattern fit. Then what hides ops from each
 # other: ops without effect, transposes, scales, activations (behind the scales), and PAD (its axes are right once the
 # transposes are gone). Channels last of those that look for patterns: they need to see convolutions with their
-# activations. Equal constants and nodes at the end, when nothing makes new ones.
+# activations. Equal constants and nodes when nothing makes new ones; last what only kernels ask for.
 PIPELINE = (
     "fold_constants",
     "drop_identities",
@@ -23,6 +23,7 @@ PIPELINE = (
     "fold_padding",
     "fold_channels",
     "share_equals",
+    "separate_outputs",
 )
 
 

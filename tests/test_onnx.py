@@ -17,7 +17,10 @@ from ratti.ops.reshape import Reshape
 from ratti.ops.transpose import Transpose
 from ratti.types import Array
 
-LEFT_FLOAT = ("relu", "global_max", "reduce_mean", "reduce_rows")  # by ONNX Runtime's quantization of such a model
+# By ONNX Runtime's quantization of such a model.
+LEFT_FLOAT = (
+    "relu", "global_max", "reduce_mean", "reduce_rows", "sub", "maximum", "tanh", "hard_swish", "prelu", "div"
+)
 
 
 def outputs(graph: Graph, x: list[Array]) -> list[Array]:

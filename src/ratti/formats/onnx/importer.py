@@ -150,13 +150,25 @@ class Importer:
         """Adds an op of one output."""
         return self.builder.node(op, inputs, [self._result(node, op, inputs, quant)], label(node))[0]
 
-    def emit_parts(self, node: Node, op: Op, inputs: Sequence[str], then: Callable[[str], str]) -> None:
+    def emit_parts(self, node: Node, op: Op, inputs: Sequence[str]) -> None:
         """Adds an op of several outputs, all in the codes of its first input."""
         quant = self.builder.type(inputs[0]).quant
         dtype = self.builder.type(inputs[0]).dtype
         types = [TensorType(s, dtype, quant) for s in op.infer_shapes(*(self.shape(i) for i in inputs))]
         for name, value in zip(node.outputs, self.builder.node(op, inputs, types, label(node)), strict=False):
-            self._values[name] = then(value)
+            self._values[name] = value
+
+    def requantized(self, value: str, quant: Quant) -> str:
+        """`value` in other codes, where it has others."""
+        type = self.builder.type(value)
+        if type.quant == quant:
+            return value
+        return self.builder.node(Requantize(), [value], [replace(type, quant=quant)], "requantize")[0]
+
+    def behind(self, node: Node) -> Quant | None:
+        """The codes of the QuantizeLinear behind `node`."""
+        quantizer = next((u for u in self.users(node.outputs[0]) if u.op == QUANTIZE), None)
+        return None if quantizer is None else self.parameters(quantizer)
 
     def alias(self, node: Node) -> None:
         """The output of `node` is its first operand."""
@@ -217,13 +229,10 @@ class Importer:
             self._quantize_constant(node, self._constants[name], quant)
             return
         value = self.activation(node, 0)
-        type = self.builder.type(value)
         if not self.is_quantized(value):
             raise UnsupportedError(f"{node.place} quantizes '{short(name)}', which is computed in float; quantize the "
                                    f"whole model, its inputs too")
-        if type.quant != quant:
-            value = self.builder.node(Requantize(), [value], [replace(type, quant=quant)], "requantize")[0]
-        self._values[node.outputs[0]] = value
+        self._values[node.outputs[0]] = self.requantized(value, quant)
 
     def dequantize(self, node: Node) -> None:
         """DequantizeLinear: the same codes; of constants, codes with their scales."""
@@ -356,8 +365,7 @@ class Importer:
             if fused is not None and any(u.op == QUANTIZE for u in after):
                 self._done.add(id(users[0]))
                 op, end, users = replace(op, activation=fused), users[0].outputs[0], after  # type: ignore[type-var]
-        quantizer = next((u for u in users if u.op == QUANTIZE), None)
-        wanted = [] if quantizer is None else [self.parameters(quantizer)]
+        wanted = [self.parameters(u) for u in users if u.op == QUANTIZE][:1]
         source = self.builder.type(inputs[0]).quant
         options = [*wanted, *([source] if source is not None and wanted else []), *FIXED]
         brings_its_own = not self._fits(node, op, inputs, PROBE)

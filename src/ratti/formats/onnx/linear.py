@@ -9,9 +9,11 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ops._accumulate import LinearOp
 from ...ops._window import Padding, Pair, same_padding
+from ...ops.add import Add
 from ...ops.conv2d import Conv2D
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
+from ...ops.mul import Mul
 from ...ops.pad import Pad
 from ...types import Array
 from .constants import Constant, real
@@ -98,13 +100,14 @@ def per_channel(importer: Importer, node: Node, factor: Array, offset: Array) ->
         raise UnsupportedError(f"{node.place}: an input of shape {shape}; 2 to 4 dimensions are supported")
     if factor.shape != (shape[1],) or offset.shape != factor.shape:
         raise UnsupportedError(f"{node.place}: {factor.size} factors for {shape[1]} channels")
-    weight = importer.builder.constant(f"{label(node)}_factor", factor.astype(np.float32).reshape(1, 1, 1, -1))
-    bias = importer.builder.constant(f"{label(node)}_offset", offset.astype(np.float32))
-    if len(shape) == 2:
-        x = importer.reshaped(x, (shape[0], 1, 1, shape[1]))
-        importer.emit(node, DepthwiseConv2D(), [x, weight, bias], lambda v: importer.reshaped(v, shape))
-        return
-    importer.emit(node, DepthwiseConv2D(), [importer.map(node, 0), weight, bias], importer.unmap(len(shape)))
+    rows = len(shape) == 2
+    spread = factor.astype(np.float32) if rows else factor.astype(np.float32).reshape(1, 1, 1, -1)
+    weight = importer.builder.constant(f"{label(node)}_factor", spread)
+    shift = importer.builder.constant(f"{label(node)}_offset", offset.astype(np.float32))
+    if rows:
+        importer.emit(node, Add(), [importer.builder.float(Mul(), [x, weight]), shift])
+    else:
+        importer.emit(node, DepthwiseConv2D(), [importer.map(node, 0), weight, shift], importer.unmap(len(shape)))
 
 
 def windowed(importer: Importer, node: Node, name: str, one_row: bool) -> Pair:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ops.pad import Pad
-from ...types import Array, Shape
+from ...types import Shape
 from .constants import Constant, real
 from .importer import DEQUANTIZE, QUANTIZE, Handler, Importer
 from .program import Node
@@ -179,15 +179,6 @@ def _pad_value(importer: Importer, node: Node, x: str) -> float:
     return float(real(node, held).ravel()[0])
 
 
-def concat(importer: Importer, node: Node) -> None:
-    """Of constants; of activations see `joins`."""
-    parts: list[Array] = [importer.constant(node, k, "operand").data for k in range(len(node.inputs))]
-    axis = int(node.attributes.get("axis", 0))
-    if sum(p.size for p in parts) > MOST_ELEMENTS:
-        raise UnsupportedError(f"{node.place}: constants too large to be joined here")
-    importer.known(node, Constant(np.concatenate(parts, axis)))
-
-
 HANDLERS: dict[str, Handler] = {
     "Identity": alias,
     "Dropout": alias,
@@ -202,7 +193,6 @@ HANDLERS: dict[str, Handler] = {
     "Unsqueeze": unsqueeze,
     "Transpose": transpose,
     "Pad": pad,
-    "Concat": concat,
     QUANTIZE: Importer.quantize,
     DEQUANTIZE: Importer.dequantize,
 }

@@ -1,23 +1,82 @@
-"""Ops of single elements, and softmax."""
+"""Ops of single elements or of pairs, and softmax."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...errors import UnsupportedError
+from ...ops._binary import Binary
+from ...ops._unary import Unary
+from ...ops.abs import Abs
 from ...ops.add import Add
 from ...ops.base import Activation
+from ...ops.elu import Elu
+from ...ops.hard_swish import HardSwish
+from ...ops.leaky_relu import LeakyRelu
+from ...ops.logistic import Logistic
+from ...ops.maximum import Maximum
+from ...ops.minimum import Minimum
+from ...ops.mul import Mul
+from ...ops.prelu import Prelu
 from ...ops.relu import Relu
 from ...ops.relu6 import Relu6
 from ...ops.softmax import Softmax
-from .importer import Handler, Importer
+from ...ops.sub import Sub
+from ...ops.tanh import Tanh
+from .constants import real
+from .importer import Handler, Importer, label
 from .moves import arithmetic
 from .program import Node
 
+PAIRS: dict[str, type[Binary]] = {
+    "Add": Add,
+    "Sub": Sub,
+    "Mul": Mul,
+    "Max": Maximum,
+    "Min": Minimum,
+    "PRelu": Prelu,
+}
+SINGLES: dict[str, type[Unary]] = {
+    "Sigmoid": Logistic,
+    "Tanh": Tanh,
+    "HardSwish": HardSwish,
+    "Abs": Abs,
+}
 
-def add(importer: Importer, node: Node) -> None:
+
+def pair(importer: Importer, node: Node) -> None:
+    if node.op in ("Add", "Sub", "Mul") and arithmetic(importer, node):
+        return
+    if len(node.inputs) != 2:
+        raise UnsupportedError(f"{node.place} of {len(node.inputs)} operands; 2 are supported")
+    importer.emit(node, PAIRS[node.op](), [importer.activation(node, k) for k in range(2)])
+
+
+def divide(importer: Importer, node: Node) -> None:
+    """By a constant of floats: the product with its inverse."""
     if arithmetic(importer, node):
         return
-    a, b = (importer.activation(node, k) for k in range(2))
-    importer.emit(node, Add(), [a, b])
+    x = importer.activation(node, 0)
+    if importer.is_quantized(x):
+        raise UnsupportedError(f"{node.place} in a quantized model; multiply by the inverse instead")
+    divisor = real(node, importer.constant(node, 1, "the divisor"))
+    with np.errstate(divide="ignore"):
+        inverse = importer.builder.constant(f"{label(node)}_inverse", np.array(1 / divisor, np.float32))
+    importer.emit(node, Mul(), [x, inverse])
+
+
+def single(importer: Importer, node: Node) -> None:
+    importer.emit(node, SINGLES[node.op](), [importer.activation(node, 0)])
+
+
+def leaky(importer: Importer, node: Node) -> None:
+    importer.emit(node, LeakyRelu(float(node.attributes.get("alpha", 0.01))), [importer.activation(node, 0)])
+
+
+def elu(importer: Importer, node: Node) -> None:
+    if node.attributes.get("alpha", 1.0) != 1:
+        raise UnsupportedError(f"{node.place}: alpha {node.attributes['alpha']}; only 1 is supported")
+    importer.emit(node, Elu(), [importer.activation(node, 0)])
 
 
 def clamp(importer: Importer, node: Node) -> None:
@@ -51,7 +110,11 @@ def softmax(importer: Importer, node: Node) -> None:
 
 
 HANDLERS: dict[str, Handler] = {
-    "Add": add,
+    **dict.fromkeys(PAIRS, pair),
+    **dict.fromkeys(SINGLES, single),
+    "Div": divide,
+    "LeakyRelu": leaky,
+    "Elu": elu,
     "Relu": clamp,
     "Clip": clamp,
     "Softmax": softmax,

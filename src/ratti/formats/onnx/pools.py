@@ -13,7 +13,7 @@ from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.max_pool2d import MaxPool2D
 from ...ops.mean import Mean
 from ...types import Quant
-from .importer import QUANTIZE, Handler, Importer, label
+from .importer import Handler, Importer, label
 from .linear import padding, windowed
 from .program import Node
 
@@ -28,8 +28,7 @@ def average_pool(importer: Importer, node: Node) -> None:
     x, kernel, stride, pads, rank = _window(importer, node)
     counts = any(pads) and bool(node.attributes.get("count_include_pad", 0))
     type = importer.builder.type(x)
-    quantizer = next((u for u in importer.users(node.outputs[0]) if u.op == QUANTIZE), None)
-    rescales = quantizer is not None and importer.is_quantized(x) and importer.parameters(quantizer) != type.quant
+    rescales = importer.is_quantized(x) and importer.behind(node) not in (None, type.quant)
     if not counts and not (rescales and not any(pads)):
         importer.emit(node, AveragePool2D(kernel, stride, pads), [x], importer.unmap(rank), keep=True)
         return

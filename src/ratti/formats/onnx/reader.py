@@ -12,12 +12,18 @@ from pathlib import Path
 from ...errors import FormatError, UnsupportedError
 from ...graph.ir import Graph
 from ...graph.passes import drop_identities, fold_constants, fold_movement
-from . import linear, moves, pointwise, pools
+from . import linear, moves, parts, pointwise, pools
 from .importer import Handler, Importer
 from .program import Program, listed, load, short
 from .qoperator import expand
 
-HANDLERS: dict[str, Handler] = {**moves.HANDLERS, **linear.HANDLERS, **pools.HANDLERS, **pointwise.HANDLERS}
+HANDLERS: dict[str, Handler] = {
+    **moves.HANDLERS,
+    **parts.HANDLERS,
+    **linear.HANDLERS,
+    **pools.HANDLERS,
+    **pointwise.HANDLERS,
+}
 PASSES = (fold_constants, drop_identities, fold_movement)
 
 

@@ -7,22 +7,29 @@ Source: Moore, "Interval Analysis", 1966: the image of an interval under a monot
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from ...fixed_point import INT32_MAX, requantize
 from ...ops._accumulate import LinearOp, channel_multipliers
+from ...ops._move import Move
 from ...ops._pool import Pool2D
 from ...ops._unary import Unary
 from ...ops.add import Add
 from ...ops.fully_connected import FullyConnected
+from ...ops.maximum import Maximum
 from ...ops.mean import Mean
+from ...ops.minimum import Minimum
+from ...ops.mul import Mul
 from ...ops.pad import Pad
 from ...ops.reshape import Reshape
+from ...ops.sub import Sub
 from ...types import Array, TensorType
 from ..ir import Graph, Node
 
-MONOTONE = (Add, Mean, Pad, Pool2D)  # in every input: both ends in, both ends out
+MONOTONE = (Mean, Move, Pad, Pool2D)  # in every input: both ends in, both ends out
+CORNERS = (Add, Sub, Mul, Maximum, Minimum)  # largest and smallest where both inputs are at an end
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +52,7 @@ class Interval:
 
 def intervals(graph: Graph) -> dict[str, Interval]:
     """The bounds of every value of an int8 graph; biases are left out."""
-    known = {n: _of_data(v.data) for n, v in graph.values.items() if v.data is not None and v.data.ndim}
+    known = {n: _of_data(v.data) for n, v in graph.values.items() if v.data is not None}
     for name in graph.inputs:
         known[name] = _unknown(graph.type(name))
     for node in graph.nodes:
@@ -65,7 +72,9 @@ def _node(graph: Graph, node: Node, known: dict[str, Interval]) -> Interval:
         ends = [table[low + 128 : high + 129] for low, high in zip(x.low, x.high, strict=True)]
         return Interval(np.array([e.min() for e in ends]), np.array([e.max() for e in ends]))
     if isinstance(node.op, MONOTONE):
-        return _monotone(graph, node, known)
+        return _ends(graph, node, known, [("low",) * len(node.inputs), ("high",) * len(node.inputs)])
+    if isinstance(node.op, CORNERS):
+        return _ends(graph, node, known, list(product(("low", "high"), repeat=2)))
     if isinstance(node.op, Reshape):
         return x if out.shape[-1:] == graph.type(node.inputs[0]).shape[-1:] else x.hull(_channels(out))
     return _unknown(out)
@@ -104,21 +113,22 @@ def aligned(op: LinearOp, w: Array, channels: Array) -> Array:
     return per_output[:, None, None, :]
 
 
-def _monotone(graph: Graph, node: Node, known: dict[str, Interval]) -> Interval:
+def _ends(graph: Graph, node: Node, known: dict[str, Interval], ends: list[tuple[str, ...]]) -> Interval:
+    """What the op makes of inputs that are all at one of their ends, for each choice in `ends`."""
     types, outputs = graph.input_types(node), graph.output_types(node)
-    both = []
-    for end in ("low", "high"):
-        inputs = [getattr(known[n], end) for n in node.inputs]
+    results = []
+    for choice in ends:
+        inputs = [getattr(known[n], end) for n, end in zip(node.inputs, choice, strict=True)]
         filled = [np.broadcast_to(x, t.shape).astype(t.dtype.numpy) for x, t in zip(inputs, types, strict=True)]
-        both.append(node.op.evaluate(filled, types, outputs)[0].astype(np.int64))
-    others = tuple(range(both[0].ndim))
-    codes = np.stack(both)
+        results.append(node.op.evaluate(filled, types, outputs)[0].astype(np.int64))
+    others = tuple(range(results[0].ndim))
+    codes = np.stack(results)
     return Interval(codes.min(axis=others), codes.max(axis=others))
 
 
 def _of_data(data: Array) -> Interval:
-    codes = data.astype(np.int64)
-    others = tuple(range(data.ndim - 1))
+    codes = np.atleast_1d(data.astype(np.int64))
+    others = tuple(range(codes.ndim - 1))
     return Interval(codes.min(axis=others), codes.max(axis=others))
 
 

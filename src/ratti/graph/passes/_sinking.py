@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ...ops._binary import Binary
 from ...ops._pool import Pool2D
 from ...ops._unary import Unary
-from ...ops.add import Add
+from ...ops.concat import Concat
 from ...ops.conv2d import Conv2D
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
 from ...ops.mean import Mean
 from ...ops.pad import Pad
+from ...ops.slice import Slice
 from ...ops.softmax import Softmax
 from ...types import Array, Quant, Shape
 from ..ir import Node, Value
@@ -142,6 +144,47 @@ def _along(
     return True
 
 
+def concat(sinker: Sinker, node: Node) -> bool:
+    """Joined along the axis behind, where all parts are transposed alike."""
+    assert isinstance(node.op, Concat)
+    puts = [sinker.put(n) for n in node.inputs]
+    axes = next((p.movement.axes for p in puts if p.movement.axes is not None), None)
+    if axes is None:
+        return False
+    inputs = []
+    for name, put in zip(node.inputs, puts, strict=True):
+        source = tuple(put.movement.target[axes.index(k)] for k in range(len(axes)))
+        moved = Movement.identity(source).transposed(axes)
+        assert moved is not None
+        value = sinker.graph.values[name]
+        if value.data is not None:
+            data = np.ascontiguousarray(moved.inverse.apply(value.data))
+            inputs.append(sinker.constant(name, data, value.type.quant))
+        elif (moved.digits, moved.order) == (put.movement.digits, put.movement.order):
+            inputs.append(sinker.viewed(put, source))
+        else:
+            return False
+    target = sinker.graph.type(node.outputs[0]).shape
+    whole = Movement.identity(tuple(target[axes.index(k)] for k in range(len(axes)))).transposed(axes)
+    assert whole is not None
+    sinker.write(node, inputs, whole, axis=axes[node.op.axis])
+    return True
+
+
+def cut(sinker: Sinker, node: Node) -> bool:
+    """A slice of the axes behind; none may be dropped."""
+    assert isinstance(node.op, Slice)
+    put = sinker.put(node.inputs[0])
+    axes = put.movement.axes
+    if axes is None or node.op.dropped:
+        return False
+    begin, count, stride = (
+        tuple(values[axes.index(k)] for k in range(len(axes)))
+        for values in (node.op.begin, node.op.count, node.op.stride)
+    )
+    return _along(sinker, node, put, count, axes, begin=begin, count=count, stride=stride)
+
+
 def softmax(sinker: Sinker, node: Node) -> bool:
     """Over the last dimension: whole rows may be anywhere."""
     put = sinker.put(node.inputs[0])
@@ -224,7 +267,9 @@ def fully_connected(sinker: Sinker, node: Node) -> bool:
 
 RULES: Mapping[type[Any], Rule] = {
     Unary: elementwise,
-    Add: elementwise,
+    Binary: elementwise,
+    Concat: concat,
+    Slice: cut,
     Pool2D: pool,
     Pad: pad,
     Mean: mean,

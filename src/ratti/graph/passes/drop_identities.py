@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ...ops._move import Move
 from ...ops._pool import Pool2D
 from ...ops._unary import Unary
 from ...ops.base import Activation, Op
 from ...ops.pad import Pad
+from ...ops.reshape import Reshape
 from ...types import DType, TensorType
 from ..ir import Graph
 from ._rewrite import forward
@@ -26,7 +28,7 @@ def run(graph: Graph) -> Graph:
     equal = {}
     for node in graph.nodes:
         types = {*graph.input_types(node), *graph.output_types(node)}
-        if len(node.inputs) == 1 and len(types) == 1 and _rule(node.op)(node.op, *types):
+        if len(node.inputs) == len(node.outputs) == 1 and len(types) == 1 and _rule(node.op)(node.op, *types):
             equal[node.outputs[0]] = node.inputs[0]
     return forward(graph, equal)
 
@@ -45,11 +47,16 @@ def _pool(op: Pool2D, type: TensorType) -> bool:
     return unclamped and op.kernel == op.stride == (1, 1)
 
 
-def _pad(op: Pad, type: TensorType) -> bool:
-    return True  # of one type: nothing was added
+def _same(op: Op, type: TensorType) -> bool:
+    return True  # of one type: nothing was added, nothing reshaped
 
 
-RULES: Mapping[type[Any], Rule] = {Unary: _unary, Pool2D: _pool, Pad: _pad}
+def _move(op: Move, type: TensorType) -> bool:
+    places = np.arange(type.elements).reshape(type.shape)
+    return all(np.array_equal(moved, places) for moved in op.move([places], -1))
+
+
+RULES: Mapping[type[Any], Rule] = {Pad: _same, Reshape: _same, Unary: _unary, Pool2D: _pool, Move: _move}
 
 
 def _rule(op: Op) -> Rule:

@@ -15,9 +15,10 @@ import numpy as np
 
 from ...fixed_point import INT32_MAX
 from ...ops._accumulate import LinearOp
+from ...ops._binary import Binary
 from ...ops._pool import Pool2D
 from ...ops._unary import Unary
-from ...ops.add import Add
+from ...ops.concat import Concat
 from ...ops.conv2d import Conv2D
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
@@ -56,7 +57,8 @@ def _mixes(node: Node, graph: Graph) -> bool:
 
 def _keeps(node: Node, graph: Graph) -> bool:
     """Channel k of the output depends on channel k of every input alone: both sides must lose the same channels."""
-    op, shapes = node.op, [t.shape for t in (*graph.input_types(node), *graph.output_types(node))]
+    op, activations = node.op, graph.activations(node.inputs)
+    shapes = [t.shape for t in (*graph.input_types(node), *graph.output_types(node))]
     if isinstance(op, DepthwiseConv2D):
         return op.multiplier == 1
     if isinstance(op, Mean):
@@ -65,7 +67,10 @@ def _keeps(node: Node, graph: Graph) -> bool:
         return op.padding[-1] == (0, 0)
     if isinstance(op, Reshape):
         return shapes[0][-1:] == shapes[1][-1:]
-    return isinstance(op, (Unary, Pool2D)) or (isinstance(op, Add) and len({*shapes}) == 1)
+    if isinstance(op, Binary):  # a constant may be one for all channels
+        own = [t.shape[-1:] for n, t in zip(node.inputs, graph.input_types(node), strict=True) if n in activations]
+        return all(shape == shapes[-1][-1:] for shape in own)
+    return isinstance(op, (Unary, Pool2D))
 
 
 def _needed(graph: Graph, known: Mapping[str, Interval]) -> dict[str, Array]:
@@ -84,6 +89,16 @@ def _needed(graph: Graph, known: Mapping[str, Interval]) -> dict[str, Array]:
     return needed
 
 
+def _tied(node: Node, graph: Graph, needed: Mapping[str, Array]) -> list[list[Array]]:
+    """Masks, or views of them, that must be alike for `node`."""
+    masks = [needed[n] for n in (*graph.activations(node.inputs), *node.outputs)]
+    if isinstance(node.op, Concat) and node.op.axis == len(graph.type(node.outputs[0]).shape) - 1:
+        sizes = [graph.type(n).shape[-1] for n in node.inputs]
+        parts = np.split(needed[node.outputs[0]], np.cumsum(sizes)[:-1])  # views
+        return [[needed.get(n, np.ones(1, bool)), part] for n, part in zip(node.inputs, parts, strict=True)]
+    return [masks] if _keeps(node, graph) else [[mask, np.ones_like(mask)] for mask in masks]
+
+
 def _settle(graph: Graph, known: Mapping[str, Interval], needed: dict[str, Array]) -> None:
     """Lets `needed` grow until every node agrees."""
     grown = True
@@ -94,9 +109,9 @@ def _settle(graph: Graph, known: Mapping[str, Interval], needed: dict[str, Array
             if _mixes(node, graph) and activations:
                 needed[activations[0]][_demand(graph, node, known[activations[0]], needed[node.outputs[0]])] = True
                 continue
-            masks = [needed[n] for n in (*activations, *node.outputs)]
-            for mask in masks:
-                mask[:] = np.logical_or.reduce(masks) if _keeps(node, graph) else True
+            for masks in _tied(node, graph, needed):
+                for mask in masks:
+                    mask[:] = np.logical_or.reduce(masks)
         grown = sum(int(mask.sum()) for mask in needed.values()) > before
 
 
@@ -151,8 +166,10 @@ class _Cutter:
             return self._mixing(node, out)
         if isinstance(op, Reshape):
             op = replace(op, shape=(*op.shape[:-1], int(out.sum())))
-        axis = op.output_axis if isinstance(op, LinearOp) else -1
-        inputs = [self._cut(n, -1 if graph.type(n).dtype is DType.INT32 else axis, out) for n in node.inputs]
+        if isinstance(op, Concat):
+            return node  # its constants are needed whole
+        # Filters, biases and operands of one value a channel have the channels last.
+        inputs = [self._cut(n, out) if graph.type(n).shape[-1:] == out.shape else n for n in node.inputs]
         return replace(node, op=op, inputs=tuple(inputs))
 
     def _mixing(self, node: Node, out: Array) -> Node:
@@ -181,12 +198,12 @@ class _Cutter:
         bias = self._constant(bias or f"{node.name}_bias", folded, _quant(type, 0, out))
         return replace(node, inputs=(x, weight, bias))
 
-    def _cut(self, name: str, axis: int, mask: Array) -> str:
+    def _cut(self, name: str, mask: Array) -> str:
         """A constant without the channels that its op no longer computes; activations are cut already."""
         value = self._graph.values[name]
         if value.data is None or mask.all():
             return name
-        return self._constant(name, np.compress(mask, value.data, axis=axis), _quant(value.type, axis, mask))
+        return self._constant(name, np.compress(mask, value.data, axis=-1), _quant(value.type, -1, mask))
 
     def _constant(self, name: str, data: Array, quant: Quant | None) -> str:
         name = unique(name, self._names)

@@ -13,8 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ...ops._accumulate import LinearOp
+from ...ops.add import Add
 from ...ops.base import Activation
 from ...ops.depthwise_conv2d import DepthwiseConv2D
+from ...ops.mul import Mul
+from ...ops.sub import Sub
 from ...types import Array, DType, TensorType
 from ..builder import unique
 from ..ir import Graph, Node, Value
@@ -83,4 +86,25 @@ def _affine(graph: Graph, node: Node) -> Affine | None:
             return None
         offset = bias[0] if bias and bias[0] is not None else np.zeros(1)
         return Affine(node.inputs[0], weight.reshape(-1), offset, op.activation)
+    if isinstance(op, (Mul, Add, Sub)):
+        return _with_constant(graph, node, op)
     return None
+
+
+def _with_constant(graph: Graph, node: Node, op: Mul | Add | Sub) -> Affine | None:
+    """A product, sum or difference with one constant for each channel, or for all."""
+    data = [graph.values[n].data for n in node.inputs]
+    which = 1 if data[0] is None else 0
+    values = data[which]
+    channels = graph.output_types(node)[0].shape[-1]
+    if values is None or (isinstance(op, Sub) and which == 0) or values.size not in (1, channels):
+        return None
+    if values.size > 1 and values.shape[-1] != channels:
+        return None
+    flat, one, zero = values.reshape(-1), np.ones(1), np.zeros(1)
+    source = node.inputs[1 - which]
+    if graph.type(source) != graph.output_types(node)[0]:
+        return None
+    if isinstance(op, Mul):
+        return Affine(source, flat, zero, op.activation)
+    return Affine(source, one, -flat if isinstance(op, Sub) else flat, op.activation)

@@ -15,8 +15,8 @@ from ...ops.prelu import Prelu
 from ...ops.squared_difference import SquaredDifference
 from ...ops.sub import Sub
 from .._channels import Rounding, output_struct
+from .._steps import Dimension, Steps, steps
 from ..base import Call, Constant, Kernel, Table, Work
-from ._steps import Dimension, steps
 
 INNER = 3  # dimensions below the rows
 
@@ -59,7 +59,7 @@ class ElementwiseBinary(Kernel):
         return Call("ratti_binary", {"sizes": ("ratti_binary_sizes", fields)}, tables, inputs_as_array=True)
 
 
-def _dimensions(work: Work) -> tuple[tuple[int, int], list[Dimension]]:
+def _dimensions(work: Work) -> tuple[Steps, list[Dimension]]:
     return steps(work.output.shape, [t.shape for t in work.types], work.rows)
 
 

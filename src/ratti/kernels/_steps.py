@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...types import Shape
+from ..types import Shape
 
 Steps = tuple[int, int]  # of the first operand and of the second
 Dimension = tuple[int, Steps]

@@ -11,11 +11,12 @@ import numpy as np
 
 from ..errors import InputError
 from ..types import Array
-from . import gguf, quants, vocabulary
+from . import architectures, gguf, quants, vocabulary
 from .architectures import Tensor
 from .folder import Folder, open_folder
 from .gguf.writer import TensorPlan, pieces
 from .progress import bar
+from .shape import Shape
 
 FLOATS = {"f32": 0, "f16": 1, "bf16": 32}  # GGUF's general.file_type
 STORED = {"F32": "f32", "F16": "f16", "BF16": "bf16"}
@@ -78,15 +79,19 @@ def convert(folder: Path, out: Path | None = None, type: str = "auto", progress:
 
 def metadata(model: Folder, file_type: int) -> dict[str, Any]:
     """GGUF's metadata of a model."""
-    s, arch = model.shape, model.architecture
     found: dict[str, Any] = {
-        "general.architecture": arch.id,
+        "general.architecture": model.architecture.id,
         "general.type": "model",
         "general.name": _name(model),
         "general.file_type": file_type,
         "general.quantization_version": 2,
     }
-    sizes: dict[str, Any] = {
+    return found | sizes(model.shape) | vocabulary.metadata(model.path, model.shape.vocabulary)
+
+
+def sizes(s: Shape) -> dict[str, Any]:
+    """GGUF's metadata of a shape."""
+    found: dict[str, Any] = {
         "block_count": s.layers,
         "context_length": s.context,
         "embedding_length": s.hidden,
@@ -96,10 +101,9 @@ def metadata(model: Folder, file_type: int) -> dict[str, Any]:
         "attention.layer_norm_rms_epsilon": float(s.norm_epsilon),
         "rope.dimension_count": s.head_size,
         "rope.freq_base": float(s.rope.theta),
-        **arch.metadata(s),
+        **architectures.load(s.architecture).metadata(s),
     }
-    found |= {f"{arch.id}.{key}": value for key, value in sizes.items()}
-    return found | vocabulary.metadata(model.path, s.vocabulary)
+    return {f"{s.architecture}.{key}": value for key, value in found.items()}
 
 
 def _name(model: Folder) -> str:

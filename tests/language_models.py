@@ -20,7 +20,7 @@ TEXT = (
     "वह हँस दिया। हिरण का बच्चा दौड़ रहा था। खरगोश से आगे। हाथी से भी आगे। वह नाला कूद गया।\n"
 )
 VOCABULARY = 512
-LONGROPE = Rope(kind="longrope", original_context=128, short_factors=tuple(1 + i / 100 for i in range(16)),
+LONGROPE = Rope(kind="longrope", original_context=256, short_factors=tuple(1 + i / 100 for i in range(16)),
                 long_factors=tuple(1 + i / 3 for i in range(16)))
 LLAMA3 = Rope(500000.0, "llama3", 8.0, 64, 1.0, 4.0)
 SHAPES = {
@@ -43,12 +43,14 @@ def weights(shape: Shape, seed: int = 0) -> dict[str, Array]:
     return found
 
 
-def write(folder: Path, shape: Shape, seed: int = 0, shards: int = 1, dtype: str = "F32") -> Path:
-    """A complete folder of `shape` in one file or in shards, as F32, F16 or BF16."""
+def write(folder: Path, shape: Shape, seed: int = 0, shards: int = 1, dtype: str = "F32",
+          tokenized: bool = True) -> Path:
+    """A complete folder of `shape` in one file or in shards, as F32, F16 or BF16; with a tokenizer, or without."""
     folder.mkdir(parents=True, exist_ok=True)
     config = architectures.load(shape.architecture).config(shape)
     (folder / "config.json").write_text(json.dumps(config))
-    tokenizer.train(TEXT * 4, shape.vocabulary, folder)
+    if tokenized:
+        tokenizer.train(TEXT * 4, shape.vocabulary, folder)
     tensors = weights(shape, seed)
     if shards == 1:
         _write(folder / "model.safetensors", tensors, dtype)

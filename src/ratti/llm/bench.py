@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from . import gguf, mixes
+from . import text as texts
 from .convert import convert
 from .llamacpp import Flags, library
 from .measure import measure
@@ -51,13 +52,15 @@ def bench(model: Path | Sequence[Path], types: Sequence[str] = (), text: Path | 
           window: int = 256, say: Callable[[str], None] = lambda line: None) -> BenchResult:
     """Measures the files `model`; of a folder or one float file, also each of `types` made from it.
 
-    InputError for an unknown type, a file that is not there, no text that can be read.
+    InputError for an unknown type, a file that is not there; DataError for a text that cannot be read.
     """
     library()
     flags = flags or Flags(context=window)
     models = [model] if isinstance(model, Path) else list(model)
     for name in types:
         mixes.load(name)
+    if text is not None:
+        texts.read(text)
     if types and len(models) != 1:
         raise InputError("give one model to make --types of, or several files without --types")
     with ExitStack() as stack:

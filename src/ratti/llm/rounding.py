@@ -13,14 +13,14 @@ BLOCK = 32
 
 
 def q4_0(weight: Tensor) -> Tensor:
-    """`weight` (rows, columns), columns a multiple of 32, as Q4_0 stores it: equal to `quants/q4_0.py` to the last bit
-    of the codes and the float16 scales.
+    """`weight` (rows, columns), columns a multiple of 32, as `quants/q4_0.py` stores it (where two weights of a block
+    are equally large and of opposite sign, the negative one gives the sign).
     """
     with torch.no_grad():
         blocks = weight.reshape(-1, BLOCK)
-        at = blocks.abs().argmax(1, keepdim=True)
-        scale = blocks.gather(1, at) / -8
-        inverse = torch.where(scale == 0, torch.zeros_like(scale), 1 / scale)
-        codes = (blocks * inverse + 8.5).floor().clamp(0, 15) - 8
+        low, high = torch.aminmax(blocks, dim=1, keepdim=True)
+        scale = torch.where(high > -low, high, low) / -8
+        inverse = torch.where(scale == 0, 0.0, 1 / scale)
+        codes = (blocks * inverse + 8.5).floor_().clamp_(0, 15) - 8
         rounded = (codes * scale.half().float()).reshape(weight.shape)
     return weight + (rounded - weight).detach()

@@ -97,6 +97,7 @@ def write(class_name: str, model_type: str, s: Shape) -> dict[str, Any]:
         "torch_dtype": "float32",
         "bos_token_id": 1,
         "eos_token_id": 2,
+        "pad_token_id": None,
     }
     if s.rope.original_context:
         config["original_max_position_embeddings"] = s.rope.original_context

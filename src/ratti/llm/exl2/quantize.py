@@ -113,7 +113,8 @@ def _named(name: str, made: Codes) -> dict[str, Array]:
 def _write_config(folder: Folder, place: Path, bits: float, text: Path, rows: int, length: int) -> None:
     about = {"quant_method": "exl2", "version": VERSION, "bits": bits, "head_bits": HEAD_BITS,
              "calibration": {"rows": rows, "length": length, "dataset": text.name}}
-    config: Mapping[str, Any] = {**folder.config, "quantization_config": about}
+    # The output matrix is rounded and stored for itself, also where it was the embedding.
+    config: Mapping[str, Any] = {**folder.config, "tie_word_embeddings": False, "quantization_config": about}
     (place / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     for name in COPIED:
         if (folder.path / name).is_file():

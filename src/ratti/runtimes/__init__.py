@@ -1,7 +1,7 @@
 """Other people's engines: one module each, found by its name, which exports to it, runs it and says how it rounds.
 
-A module holds four functions, `available`, `supports`, `export` and `run`, and what `Runtime` lists beside them. An engine
-is a module (`litert`), or a module and one of its variants (`litert:xnnpack`).
+A module holds four functions, `available`, `supports`, `export` and `run`, and what `Runtime` lists beside them. An
+engine is a module (`litert`), or a module and one of its variants (`litert:xnnpack`).
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from ..ops.relu6 import Relu6
 from ..ops.requantize import Requantize
 from ..ops.reshape import Reshape
 from ..ops.softmax import Softmax
-from ..types import Quant, TensorType
+from ..types import TensorType
 
 NCHW, NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 CODES = (-128, 127, torch.int8)
@@ -48,17 +48,14 @@ class Program(nn.Module):
             self._add_weights(node)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        self._maps, self._plain = {}, {}
-        for name, x in zip(self.graph.inputs, inputs, strict=True):
-            quant = self.graph.type(name).quant
-            self._plain[name] = x if quant is None else dequantized(x, quant)
+        self._maps, self._plain = {}, dict(zip(self.graph.inputs, inputs, strict=True))
         for node in self.graph.nodes:
             compute(node.op, self, node)
-        out = [self._coded(self.plain(name), name) for name in self.graph.outputs]
+        outputs = tuple(self._stored(name) for name in self.graph.outputs)
         self._maps, self._plain = {}, {}
-        return tuple(out)
+        return outputs
 
-    def type(self, name: str) -> TensorType:
+    def value_type(self, name: str) -> TensorType:
         return self.graph.type(name)
 
     def is_map(self, name: str) -> bool:
@@ -67,29 +64,26 @@ class Program(nn.Module):
     def map(self, name: str) -> Tensor:
         """The value as floats, (N, C, H, W)."""
         if name not in self._maps:
-            self._maps[name] = self.rounded(self.plain(name).permute(NCHW), name)
-        return self._maps[name]
+            self._maps[name] = self._coded(self.plain(name).permute(NCHW), name)
+        return self._real(self._maps[name], name)
 
     def plain(self, name: str) -> Tensor:
         """The value as floats, stored as the graph says."""
-        if name not in self._plain:
-            data = self.graph.values[name].data
-            if data is None:
-                self._plain[name] = self.rounded(self._maps[name].permute(NHWC), name)
-            else:
-                quant = self.type(name).quant
-                self._plain[name] = torch.from_numpy(quant.dequantize(data) if quant else data.copy())
-        return self._plain[name]
+        return self._real(self._stored(name), name)
 
     def keep(self, node: Node, real: Tensor, maps: bool = False, activation: Activation = Activation.NONE) -> None:
-        """`real` becomes the node's output, after its activation, on the grid of its codes."""
+        """`real` becomes the node's output, after its activation, as codes where the graph is of integers."""
         (name,) = node.outputs
-        (self._maps if maps else self._plain)[name] = self.rounded(self._activated(real, activation, name), name)
+        (self._maps if maps else self._plain)[name] = self._coded(self._activated(real, activation, name), name)
+
+    def rounded(self, real: Tensor, name: str) -> Tensor:
+        """`real` on the grid of the codes of `name`."""
+        return self._real(self._coded(real, name), name)
 
     def weights(self, node: Node) -> tuple[Tensor, Tensor | None]:
         """Weights as floats, output channels first (OIHW or OI), and the bias on the grid of the accumulators."""
         weight: Tensor = getattr(self, f"{node.name}_weight")
-        quant = self.type(node.inputs[1]).quant
+        quant = self.value_type(node.inputs[1]).quant
         ops = torch.ops.quantized_decomposed
         if quant is not None and quant.axis is None:
             weight = ops.dequantize_per_tensor(weight, *quant.scalar, *WEIGHT_CODES)
@@ -119,7 +113,7 @@ class Program(nn.Module):
             self.register_parameter(f"{node.name}_bias", nn.Parameter(tensor, requires_grad=False))
 
     def _activated(self, real: Tensor, activation: Activation, name: str) -> Tensor:
-        type = self.type(name)
+        type = self.value_type(name)
         low, high = activation.real_range
         if type.quant is not None and activation.code_range(type) == type.dtype.limits:
             return real  # the codes themselves end there
@@ -127,22 +121,30 @@ class Program(nn.Module):
             return F.hardtanh(real, low, high)
         return F.relu(real) if np.isfinite(low) else real
 
-    def rounded(self, real: Tensor, name: str) -> Tensor:
-        """`real` on the grid of the codes of `name`."""
-        quant = self.type(name).quant
-        return real if quant is None else dequantized(self._coded(real, name), quant)
+    def _stored(self, name: str) -> Tensor:
+        """Codes, or floats in a float graph, in the graph's order of dimensions."""
+        if name not in self._plain:
+            data = self.graph.values[name].data
+            if data is None:
+                self._plain[name] = self._coded(self._real(self._maps[name], name).permute(NHWC), name)
+            else:
+                self._plain[name] = torch.from_numpy(data.copy())
+        return self._plain[name]
+
+    def _real(self, codes: Tensor, name: str) -> Tensor:
+        """Dequantized anew for every reader: XNNPACK's partitioner takes an op only with dequantize ops of its own."""
+        quant = self.value_type(name).quant
+        if quant is None:
+            return codes
+        real: Tensor = torch.ops.quantized_decomposed.dequantize_per_tensor(codes, *quant.scalar, *CODES)
+        return real
 
     def _coded(self, real: Tensor, name: str) -> Tensor:
-        quant = self.type(name).quant
+        quant = self.value_type(name).quant
         if quant is None:
             return real
         codes: Tensor = torch.ops.quantized_decomposed.quantize_per_tensor(real, *quant.scalar, *CODES)
         return codes
-
-
-def dequantized(codes: Tensor, quant: Quant) -> Tensor:
-    real: Tensor = torch.ops.quantized_decomposed.dequantize_per_tensor(codes, *quant.scalar, *CODES)
-    return real
 
 
 WEIGHT_ORDERS: Mapping[type[Op], tuple[int, ...]] = {Conv2D: (0, 3, 1, 2), DepthwiseConv2D: (3, 0, 1, 2)}
@@ -170,7 +172,7 @@ def _(op: Conv2D, p: Program, node: Node) -> None:
 
 @compute.register
 def _(op: DepthwiseConv2D, p: Program, node: Node) -> None:
-    _convolution(p, node, op, p.type(node.inputs[0]).shape[3])
+    _convolution(p, node, op, p.value_type(node.inputs[0]).shape[3])
 
 
 def _convolution(p: Program, node: Node, op: Conv2D | DepthwiseConv2D, groups: int) -> None:
@@ -185,7 +187,7 @@ def _convolution(p: Program, node: Node, op: Conv2D | DepthwiseConv2D, groups: i
 @compute.register
 def _(op: FullyConnected, p: Program, node: Node) -> None:
     weight, bias = p.weights(node)
-    x, out = p.plain(node.inputs[0]), p.type(node.outputs[0])
+    x, out = p.plain(node.inputs[0]), p.value_type(node.outputs[0])
     if not op.keep_dims and x.shape != (out.shape[0], weight.shape[1]):
         x = p.rounded(x.reshape(out.shape[0], weight.shape[1]), node.inputs[0])
     p.keep(node, F.linear(x, weight, bias), False, op.activation)
@@ -210,7 +212,7 @@ def _(op: MaxPool2D, p: Program, node: Node) -> None:
     source = node.inputs[0]
     x, (top, bottom, left, right) = p.map(source), op.padding
     if _lopsided(op.padding):
-        quant = p.type(source).quant
+        quant = p.value_type(source).quant
         lowest = quant.scale[0] * (-128 - quant.zero_point[0]) if quant else -float("inf")
         x, top, left = p.rounded(F.pad(x, (left, right, top, bottom), value=lowest), source), 0, 0
     p.keep(node, F.max_pool2d(x, op.kernel, op.stride, (top, left)), True, op.activation)
@@ -223,13 +225,13 @@ def _lopsided(padding: Sequence[int]) -> bool:
 
 @compute.register
 def _(op: Mean, p: Program, node: Node) -> None:
-    if len(p.type(node.inputs[0]).shape) == 4 and op.axes == (1, 2):
+    if len(p.value_type(node.inputs[0]).shape) == 4 and op.axes == (1, 2):
         mean = p.map(node.inputs[0]).mean((2, 3), keepdim=True)
         if op.keep_dims:
             p.keep(node, mean, True)
         else:
             name = node.outputs[0]
-            p.keep(node, p.rounded(mean, name).reshape(p.type(name).shape))
+            p.keep(node, p.rounded(mean, name).reshape(p.value_type(name).shape))
         return
     p.keep(node, p.plain(node.inputs[0]).mean(op.axes, keepdim=op.keep_dims))
 

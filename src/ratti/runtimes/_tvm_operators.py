@@ -1,7 +1,7 @@
 """Every op as integer loops in TVM's tensor expressions: `write(op, …)` holds one function an op, found by its class.
 
-The arithmetic is the interpreter's to the last bit: int8 weights, int32 accumulators, TFLite's double rounding. No float
-type occurs anywhere. Maps are NHWC; convolution weights are stored HWIO, so that the innermost loop runs over channels.
+The arithmetic is the interpreter's to the last bit: int8 weights, int32 accumulators, TFLite's double rounding. No
+float type occurs anywhere. Maps are NHWC; convolution weights are HWIO, so that the innermost loop runs over channels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Apache TVM, with the integer arithmetic of the interpreter: compiled for this computer, or for an aarch64 phone or gateway.
+"""Apache TVM, with the integer arithmetic of the interpreter: compiled for this computer, or for an aarch64 device.
 
 TVM's own importers compute a quantized file in float32; here every op is a loop nest of integers (`_tvm_operators`).
 """
@@ -152,7 +152,8 @@ def _linker(triple: str | None) -> Callable[..., None]:
     def link(output: str, objects: Sequence[str], **_: Any) -> None:
         target = ["-target", triple] if triple else []
         paths = [str(Path(o).resolve()) for o in objects]
-        result = toolchain.zig(["cc", "-shared", "-fPIC", "-nostdlib", *target, *paths, "-o", output], Path(output).parent)
+        options = ["cc", "-shared", "-fPIC", "-nostdlib", *target]
+        result = toolchain.zig([*options, *paths, "-o", output], Path(output).parent)
         if result.returncode:
             raise ToolchainError(f"zig could not link TVM's objects:\n{toolchain.short(result.stderr)}")
 

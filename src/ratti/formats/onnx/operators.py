@@ -157,14 +157,16 @@ def _(op: Unary, w: Writer, node: Node) -> None:
     if not w.offset:  # a negative index counts from the end
         table = np.roll(table, -128)
     index = w.index(w.tensor(source, maps), f"{node.name}_index")
-    codes = w.emit("Gather", [w.constant(f"{node.name}_table", table.astype(w.codes_type)), index], f"{node.name}_codes")
-    w.keep(node, codes, maps)
+    codes = w.constant(f"{node.name}_table", table.astype(w.codes_type))
+    w.keep(node, w.emit("Gather", [codes, index], f"{node.name}_codes"), maps)
 
 
 def _activated(w: Writer, node: Node, real: str, activation: Activation) -> str:
     """`real` after its fused activation, as it is stored: codes clipped as integers, or floats in a float graph."""
     out = w.type(node.outputs[0])
-    return w.quantized(node, real, activation.code_range(out)) if out.quant else _clipped_real(w, node, real, activation)
+    if out.quant is None:
+        return _clipped_real(w, node, real, activation)
+    return w.quantized(node, real, activation.code_range(out))
 
 
 def _clipped_real(w: Writer, node: Node, real: str, activation: Activation) -> str:

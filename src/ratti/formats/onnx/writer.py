@@ -1,8 +1,8 @@
-"""Graph to ONNX: int8 graphs in the QDQ form (every op in float between DequantizeLinear and QuantizeLinear), float ones plain.
+"""Graph to ONNX. int8 graphs take the QDQ form: every op in float between DequantizeLinear and QuantizeLinear.
 
-The file's inputs and outputs are the graph's, codes in NHWC. Inside, maps are NCHW as ONNX wants them: one Transpose where
-a map enters or leaves that form. Operators after opset 13 of ai.onnx (https://onnx.ai/onnx/operators/), so per-channel
-scales are standard and every engine that speaks ONNX reads it.
+The file's inputs and outputs are the graph's, codes in NHWC. Inside, maps are NCHW as ONNX wants them: one Transpose
+where a map enters or leaves that form. Operators are those of opset 17 (https://onnx.ai/onnx/operators/); scales per
+channel came with 13.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Writer:
         for node in graph.nodes:
             write(node.op, self, node)
         self._name_outputs()
-        model = h.make_model(
+        model: ModelProto = h.make_model(
             h.make_graph(
                 self._nodes,
                 graph.name,
@@ -91,8 +91,8 @@ class Writer:
         for name in self.graph.outputs:  # an input, a constant, or another output under a second name
             tensor = self.tensor(name)
             if renamed.get(tensor, tensor) != name:
-                identity = self._helper.make_node("Identity", [renamed.get(tensor, tensor)], [name], name=f"{name}_copy")
-                self._nodes.append(identity)
+                source = [renamed.get(tensor, tensor)]
+                self._nodes.append(self._helper.make_node("Identity", source, [name], name=f"{name}_copy"))
 
     def type(self, name: str) -> TensorType:
         return self.graph.type(name)
@@ -181,7 +181,8 @@ class Writer:
         if quant is None:
             return self.constant(f"{node.name}_weight", data)
         codes = self.constant(f"{node.name}_weight", (data.astype(np.int16) + self.offset).astype(self.codes_type))
-        return self._dequantized_constant(codes, np.asarray(quant.scale, np.float32), self.offset, self.codes_type, axis)
+        scales = np.asarray(quant.scale, np.float32)
+        return self._dequantized_constant(codes, scales, self.offset, self.codes_type, axis)
 
     def bias(self, node: Node, channels: int) -> list[str]:
         """The int32 bias and its DequantizeLinear, with the scales of the accumulators; nothing where there is none."""

@@ -99,12 +99,12 @@ def bench(result: BenchResult) -> str:
     columns: dict[str, JustifyMethod] = {n: "left" if n == "where" else "right" for n in names}
     head = f"{label(result.model)}: {result.macs:,} MACs, {result.threads} thread(s), {result.host}"
     notes = (
-        "ms: median (first to third quartile); KB: the file; peak: by how many KB the process grows, loading and running; "
+        "ms: median (first to third quartile); KB: the file; peak: KB by which the process grows, loading and running; "
         f"float: {result.float_model}"
     )
     gains = [row for row in result.rows if row.speedup is not None]
     best = max(gains, key=lambda row: row.speedup or 0, default=None)
-    say = "" if best is None else f"→ int8 is {best.speedup:.2f} times as fast as float at best on this computer: {best.where}"
+    say = "" if best is None else f"→ int8 is at best {best.speedup:.2f} times as fast as float here: {best.where}"
     table = grid(columns, rows, drop=["float peak", "int8 peak"])
     return render(Text(head), table, Text(notes, style="dim"), Text(say))
 

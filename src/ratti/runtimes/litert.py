@@ -13,7 +13,7 @@ from ..formats import tflite
 from ..graph.builder import unique
 from ..graph.ir import Graph, Node, Value
 from ..graph.passes._rewrite import rewrite
-from ..ops.conv2d import Conv2D
+from ..ops._accumulate import LinearOp
 from ..types import Array, DType, Quant, TensorType
 from . import Files, Runner
 
@@ -59,10 +59,10 @@ def run(graph: Graph, files: Files, variant: str = "", threads: int = 1) -> Runn
 
 
 def _with_biases(graph: Graph) -> Graph:
-    """LiteRT refuses int8 convolutions without a bias: they get one of zeros."""
+    """LiteRT refuses int8 convolutions without a bias, and crashes on depthwise ones: they get one of zeros."""
     nodes, values = [], []
     for node in graph.nodes:
-        if isinstance(node.op, Conv2D) and len(node.inputs) == 2 and graph.type(node.outputs[0]).quant:
+        if isinstance(node.op, LinearOp) and len(node.inputs) == 2 and graph.type(node.outputs[0]).quant:
             bias = _zero_bias(graph, node)
             values.append(bias)
             node = replace(node, inputs=(*node.inputs, bias.name))
@@ -73,7 +73,7 @@ def _with_biases(graph: Graph) -> Graph:
 def _zero_bias(graph: Graph, node: Node) -> Value:
     source, weight = graph.input_types(node)
     assert weight.quant is not None
-    zeros = np.zeros(weight.shape[0], np.int32)
+    zeros = np.zeros(graph.type(node.outputs[0]).shape[-1], np.int32)
     scales = np.asarray(weight.quant.scale, np.float32) * np.float32(source.scale)
     quant = Quant.per_tensor(scales[0], 0) if weight.quant.axis is None else Quant.per_channel(scales, 0)
     name = unique(f"{node.name}_zero_bias", graph.values)

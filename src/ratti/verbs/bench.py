@@ -99,7 +99,7 @@ def bench(
         raise InputError(f"cannot bench on '{', '.join(unknown)}': name host, or emulator:ID (ratti targets)")
     graph = models.load(model)
     if not graph.is_quantized:
-        raise UnsupportedError(f"model '{graph.name}' is a float model; bench holds int8 models against their float form")
+        raise UnsupportedError(f"model '{graph.name}' is a float model; bench takes int8 ones, beside their float form")
     rows: list[BenchRow] = []
     for place, _, target in places:
         rows += [_emulated(graph, place, target)] if target else _on_host(graph, names, threads, rounds)

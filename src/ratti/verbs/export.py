@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from .. import models, registry, targets
+from .. import models, registry, runtimes, targets
 from ..deploy import prepare, prepare_rust
 from ..emit import c_test, cpp, cpp_test, rust_test
 from ..errors import InputError
-from ..formats import tflite
 from ..graph import interpreter
 from ..graph.ir import Graph
+from ..runtimes import Engine
 from ..samples import make_inputs
 from ..types import Array
 
@@ -30,7 +30,8 @@ def export(
     name: str | None = None,
     real: Sequence[Array] = (),
 ) -> list[Path]:
-    """Writes `model` as each of `kinds` (c, cpp, rust, tflite) into `out`; gives the paths.
+    """Writes `model` as each of `kinds` (c, cpp, rust, and what the runtimes write: tflite, onnx, …) into `out`; gives
+    the paths.
 
     `target` chooses the kernels of C and C++; without it they run on any compiler. Rust is a crate in a folder of the
     model's name. All files are made before the first is written. InputError for an unknown kind or target, or a name
@@ -40,21 +41,26 @@ def export(
         "c": lambda: c_files(graph, targets.load(target).isa if target else "portable", name, real),
         "cpp": lambda: cpp_files(graph, targets.load(target).isa if target else "portable", name, real),
         "rust": lambda: rust_files(graph, name, real),
-        "tflite": lambda: {f"{name or graph.name}.tflite": tflite.serialize(graph)},
     }
+    others = runtimes.kinds()
     if not kinds:
-        raise InputError(f"nothing to export: name at least one of {', '.join(writers)}")
+        raise InputError(f"nothing to export: name at least one of {', '.join([*writers, *others])}")
     for kind in kinds:
-        if kind not in writers:
-            raise registry.unknown("export kind", kind, writers)
+        if kind not in writers and kind not in others:
+            raise registry.unknown("export kind", kind, [*writers, *others])
     if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise InputError(f"the name '{name}' is no C identifier: letters, digits and _, not starting with a digit")
     check_folder(out)
     graph = models.load(model)
     files: dict[str, bytes] = {}
     for kind in kinds:
-        files.update(writers[kind]())
+        files.update(writers[kind]() if kind in writers else _runtime_files(others[kind], graph, name))
     return write_files(files, out)
+
+
+def _runtime_files(engine: Engine, graph: Graph, name: str | None) -> Files:
+    """What `engine` writes, under the model's name."""
+    return {f"{name or graph.name}{ending}": data for ending, data in engine.export(graph).items()}
 
 
 def check_folder(out: Path) -> None:

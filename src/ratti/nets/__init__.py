@@ -28,7 +28,7 @@ __all__ = [
 
 
 def build(spec: NetSpec, seed: int | None = None) -> torch.nn.Module:
-    """The net as a torch module: (N, C, H, W) float32 in, (N, classes) logits out.
+    """The net as a torch module: (N, C, H, W) float32, and (N, numbers) where it has any, to (N, classes) logits.
 
     `seed` fixes the initial weights without touching torch's global generator; None draws from that.
     """

@@ -36,7 +36,7 @@ def test_int8_keeps_the_accuracy_and_the_test_part_sealed(trained: train.Trained
     data = toys.dataset()
     program = compress.quantize(trained.model, data, PtqConfig(observer=observer, threads=1))
     assert data.test_opened == ()
-    found = score(train.predict(program, data, data.val.x), data.val.y)
+    found = score(train.predict(program, data, data.val), data.val.y)
     assert trained.val.accuracy > 0.9 and found.accuracy >= trained.val.accuracy - 0.05
 
 
@@ -82,7 +82,7 @@ def test_relu6_never_goes_beyond_6() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.nn.functional.relu6(self.conv(x))
 
-    program = compress.quantize_program(compress.export(Net(), (4, 4, 1)), [torch.randn(8, 1, 4, 4)])
+    program = compress.quantize_program(compress.export(Net(), (4, 4, 1)), [(torch.randn(8, 1, 4, 4),)])
     scale, zero_point = quantizations(program)[-1]
     assert zero_point == -128 and scale == pytest.approx(6 / 255)
 
@@ -103,7 +103,7 @@ def test_a_channel_without_weights_keeps_its_bias() -> None:
         layer.bias[:] = torch.tensor([5.0, -3.0])
     x = torch.tensor([[0.5, -0.25, 0.75]]).repeat(4, 1)
     exported = torch.export.export(layer.eval(), (x,)).module(check_guards=False)
-    program = compress.quantize_program(exported, [x])
+    program = compress.quantize_program(exported, [(x,)])
     assert np.abs((program(x) - layer(x)).detach().numpy()).max() < 0.05
 
 
@@ -117,11 +117,11 @@ def test_calibration_repeats_and_takes_so_many_samples(trained: train.Trained) -
 def test_an_op_without_an_int8_form_is_named_with_its_place() -> None:
     model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.Sigmoid())
     with pytest.raises(UnsupportedError, match=r"1 \(sigmoid\): the op aten.sigmoid.default .*supported: aten"):
-        compress.quantize_program(compress.export(model, (4, 4, 1)), [torch.zeros(1, 1, 4, 4)])
+        compress.quantize_program(compress.export(model, (4, 4, 1)), [(torch.zeros(1, 1, 4, 4),)])
 
 
 def test_a_fixed_input_quantization_is_kept() -> None:
-    program = compress.quantize_program(compress.export(torch.nn.Conv2d(1, 2, 1), (4, 4, 1)), [torch.zeros(1, 1, 4, 4)],
+    program = compress.quantize_program(compress.export(torch.nn.Conv2d(1, 2, 1), (4, 4, 1)), [(torch.zeros(1, 1, 4, 4),)],
                                         input_quant=Quant.per_tensor(0.25, 7))
     assert quantizations(program)[0] == (0.25, 7)
 

@@ -10,7 +10,7 @@ except ImportError:
     raise MissingDependencyError("torch", "train", "training") from None
 
 from .config import Optimizer, TrainConfig
-from .loop import Trained, evaluate, predict, tensor, threads, train
+from .loop import Trained, evaluate, predict, tensors, threads, train
 from .state import Epoch
 from .weights import load as load_weights
 from .weights import save as save_weights
@@ -24,7 +24,7 @@ __all__ = [
     "load_weights",
     "predict",
     "save_weights",
-    "tensor",
+    "tensors",
     "threads",
     "train",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import math
 import time
@@ -80,24 +81,25 @@ def train(spec: NetSpec, dataset: Dataset, config: TrainConfig | None = None, *,
     return Trained(spec, state.model, config, tuple(state.history), state.best_epoch, val, state.seconds)
 
 
-def predict(model: nn.Module, dataset: Dataset, x: Array, batch_size: int = 256) -> Array:
-    """Logits (N, classes) float32 of samples x (N, H, W, C) as the data set holds them.
+def predict(model: nn.Module, dataset: Dataset, part: Part, batch_size: int = 256) -> Array:
+    """Logits (N, classes) float32 of the samples of `part`.
 
     `model` is in eval mode, or a quantized program (`ratti.compress`).
     """
     with torch.inference_mode():
-        batches = [model(tensor(dataset, x[i : i + batch_size])).numpy() for i in range(0, len(x), batch_size)]
+        batches = [model(*tensors(dataset, batch)).numpy() for batch in part.batches(batch_size)]
     return np.concatenate(batches)
 
 
 def evaluate(model: nn.Module, dataset: Dataset, part: Part) -> Score:
     """Score of `model` on a part of `dataset`."""
-    return score(predict(model, dataset, part.x), part.y)
+    return score(predict(model, dataset, part), part.y)
 
 
-def tensor(dataset: Dataset, x: Array) -> Tensor:
-    """Samples (N, H, W, C) as the real-valued (N, C, H, W) tensor that a net takes."""
-    return torch.from_numpy(dataset.normalization.real(x)).permute(0, 3, 1, 2)
+def tensors(dataset: Dataset, part: Part) -> tuple[Tensor, ...]:
+    """What a net takes for the samples of `part`, real values: (N, C, H, W), and (N, numbers) where there are any."""
+    x, *numbers = (torch.from_numpy(a) for a in dataset.real(part))
+    return x.permute(0, 3, 1, 2), *numbers
 
 
 @contextlib.contextmanager
@@ -114,6 +116,9 @@ def threads(count: int) -> Iterator[None]:
 def _check(spec: NetSpec, dataset: Dataset) -> None:
     if spec.input_shape != dataset.input_shape:
         raise InputError(f"{spec.name} takes inputs of {spec.input_shape}, {dataset.name} has {dataset.input_shape}")
+    if spec.numbers != dataset.numbers:
+        raise InputError(f"{spec.name} takes {spec.numbers} numbers beside its input, {dataset.name} has "
+                         f"{dataset.numbers}")
     if spec.classes != dataset.classes:
         raise InputError(f"{spec.name} has {spec.classes} outputs, {dataset.name} has {dataset.classes} classes")
 
@@ -150,8 +155,9 @@ def _epoch(state: State, dataset: Dataset, config: TrainConfig) -> Epoch:
         step = (number - 1) * len(batches) + i
         for group in state.optimizer.param_groups:
             group["lr"] = config.rate(step, config.epochs * len(batches))
-        logits = state.model(tensor(dataset, augment(dataset.train.x[index], rng)))
-        loss = loss_of(logits, torch.from_numpy(dataset.train.y[index]))
+        samples = dataset.train.take(index)
+        logits = state.model(*tensors(dataset, dataclasses.replace(samples, x=augment(samples.x, rng))))
+        loss = loss_of(logits, torch.tensor(samples.y))
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         state.optimizer.step()
@@ -173,7 +179,7 @@ def _validate(state: State, dataset: Dataset) -> tuple[float, Score]:
     if state.average is not None:
         state.model.load_state_dict(state.average)
     state.model.eval()
-    logits = predict(state.model, dataset, dataset.val.x)
+    logits = predict(state.model, dataset, dataset.val)
     if trained is not None:
         state.model.load_state_dict(trained)
     labels = torch.tensor(dataset.val.y)

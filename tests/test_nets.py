@@ -143,7 +143,7 @@ def test_yaml_reads_what_a_person_writes(tmp_path: Path) -> None:
         ("kernel: 3", "kernel: 11, pads: 0", "a window of 11x11 does not fit an input of 8x8"),
         ("relu", "swish", "activation must be one of none, relu, relu6, hard_swish, not 'swish'"),
         ("- mean: {}", "- maen: {}", "unknown block 'maen': did you mean mean"),
-        ("- mean: {}", "- join: {hidden: 4, width: 4}\n  - mean: {}", "reads numbers beside the input, and the net has"),
+        ("- mean: {}", "- join: {hidden: 4, width: 4}\n  - mean: {}", "reads numbers beside the input"),
         ("name: toy", "name: toy\nnumbers: 2", "no block reads the 2 numbers"),
         ("- mean: {}", "- inverted_residual: {hidden: 8, width: 9, residual: true}",
          r"the shortcut gives \(4, 4, 8\), the body \(4, 4, 9\)"),

@@ -144,7 +144,7 @@ class Dataset:
                 raise DataError(f"{name}: the {title} part is empty; add samples or groups")
             if part.x.shape[1:] != train.x.shape[1:]:
                 raise DataError(f"{name}: samples of shape {part.x.shape[1:]} in {title}, {train.x.shape[1:]} in train")
-            if np.shape(part.numbers)[1:] != np.shape(train.numbers)[1:]:
+            if _beside(part) != _beside(train):
                 raise DataError(f"{name}: the samples of {title} have other numbers beside them than those of train")
             if part.y.min() < 0 or part.y.max() >= len(class_names):
                 raise DataError(f"{name}: labels {part.y.min()} to {part.y.max()} in {title}, "
@@ -169,7 +169,7 @@ class Dataset:
     @property
     def numbers(self) -> int:
         """How many numbers stand beside a sample."""
-        return 0 if self.train.numbers is None else int(self.train.numbers.shape[1])
+        return _beside(self.train)
 
     def real(self, part: Part) -> tuple[Array, ...]:
         """What a net takes, float32: (N, H, W, C), and (N, numbers) where there are any."""
@@ -210,6 +210,11 @@ class Dataset:
             if part.numbers is not None:
                 sha.update(np.ascontiguousarray(part.numbers).data)
         return sha.hexdigest()
+
+
+def _beside(part: Part) -> int:
+    """How many numbers stand beside a sample."""
+    return 0 if part.numbers is None else int(part.numbers.shape[1])
 
 
 def _fit(x: Array) -> Normalization:

@@ -121,8 +121,8 @@ def test_an_op_without_an_int8_form_is_named_with_its_place() -> None:
 
 
 def test_a_fixed_input_quantization_is_kept() -> None:
-    program = compress.quantize_program(compress.export(torch.nn.Conv2d(1, 2, 1), (4, 4, 1)), [(torch.zeros(1, 1, 4, 4),)],
-                                        input_quant=Quant.per_tensor(0.25, 7))
+    exported = compress.export(torch.nn.Conv2d(1, 2, 1), (4, 4, 1))
+    program = compress.quantize_program(exported, [(torch.zeros(1, 1, 4, 4),)], input_quant=Quant.per_tensor(0.25, 7))
     assert quantizations(program)[0] == (0.25, 7)
 
 

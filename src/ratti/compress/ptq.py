@@ -53,8 +53,9 @@ class PtqConfig:
 
 
 def export(model: nn.Module, shape: Shape, numbers: int = 0) -> GraphModule:
-    """The float program of `model` in eval mode, for inputs (N, C, H, W) of `shape` (H, W, C) and any N, and (N, numbers)
-    beside them where there are any.
+    """The float program of `model` in eval mode, for inputs (N, C, H, W) of `shape` (H, W, C) and any N.
+
+    `numbers` above 0 adds a second input, (N, numbers).
     """
     height, width, channels = shape
     example: tuple[Tensor, ...] = (torch.zeros(2, channels, height, width),)
@@ -66,8 +67,8 @@ def export(model: nn.Module, shape: Shape, numbers: int = 0) -> GraphModule:
     return module
 
 
-def quantize_program(program: GraphModule, calibration: Iterable[tuple[Tensor, ...]], observer: Observer = Observer.MIN_MAX,
-                     input_quant: Quant | None = None) -> GraphModule:
+def quantize_program(program: GraphModule, calibration: Iterable[tuple[Tensor, ...]],
+                     observer: Observer = Observer.MIN_MAX, input_quant: Quant | None = None) -> GraphModule:
     """A program with quantize and dequantize ops around int8 weights and activations, batch norm folded.
 
     Args:

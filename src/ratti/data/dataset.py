@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import DataError
+from ..features import FrontEnd
 from ..types import Array, Quant, Shape
 
 
@@ -129,10 +130,11 @@ class Dataset:
     flip_safe: bool  # a mirrored sample keeps its class
     report: LoadReport
     _test: _Seal = field(repr=False)
+    front_end: FrontEnd | None = None  # what made the samples from what a sensor gives; None: they are as it gives them
 
     @classmethod
     def sealed(cls, name: str, kind: Kind, class_names: Sequence[str], parts: tuple[Part, Part, Part],
-               report: LoadReport, flip_safe: bool = False) -> Dataset:
+               report: LoadReport, flip_safe: bool = False, front_end: FrontEnd | None = None) -> Dataset:
         """A data set of (train, val, test); `DataError` where it cannot be trained on."""
         train, val, test = parts
         if len(class_names) < 2:
@@ -159,7 +161,8 @@ class Dataset:
                             f"which leaks; move each group into one part")
         normalization = PIXELS if kind is Kind.IMAGE else _fit(train.x)
         beside = None if train.numbers is None else _fit(train.numbers)
-        return cls(name, kind, tuple(class_names), normalization, beside, train, val, flip_safe, report, _Seal(test))
+        return cls(name, kind, tuple(class_names), normalization, beside, train, val, flip_safe, report, _Seal(test),
+                   front_end)
 
     @property
     def input_shape(self) -> Shape:

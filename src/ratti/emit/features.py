@@ -56,8 +56,9 @@ def _plain(header: str) -> str:
 
 
 def _tables(program: Steps, codes: Codes, name: str) -> str:
-    own = (Table("multipliers", "int32_t", np.array(codes.multiplier)), Table("biases", "int32_t", np.array(codes.bias)))
-    return "\n".join(array(f"{name}_{t.name}", t.ctype, t.data) for t in (*program.tables, *own))
+    own = {"multipliers": codes.multiplier, "biases": codes.bias}
+    tables = (*program.tables, *(Table(k, "int32_t", np.array(v)) for k, v in own.items()))
+    return "\n".join(array(f"{name}_{t.name}", t.ctype, t.data) for t in tables)
 
 
 def _functions(program: Steps, codes: Codes, name: str, values_bytes: int) -> str:

@@ -1,4 +1,4 @@
-"""Blocks shared by the families: each says which layers it is made of and how they are wired. Every width is explicit."""
+"""Blocks shared by the families: which layers each is made of, and how they are wired. Every width is explicit."""
 
 from __future__ import annotations
 

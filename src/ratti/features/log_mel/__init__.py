@@ -23,6 +23,7 @@ from ..base import FrontEnd, Program, Table
 from . import reference
 
 MAX_FFT = 2048
+CHUNK = 512  # frames at a time, so that numpy's arrays stay in the cache
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class LogMel(FrontEnd):
     def twiddles(self) -> Array:
         """(fft_samples / 2, 2) int16: cosine and minus sine of 2 pi k / fft_samples, 1.0 = 32767."""
         angle = 2 * np.pi * np.arange(self.fft_samples // 2) / self.fft_samples
-        return np.rint(32767 * np.stack([np.cos(angle), -np.sin(angle)], axis=1)).astype(np.int16)
+        return np.asarray(np.rint(32767 * np.stack([np.cos(angle), -np.sin(angle)], axis=1)), np.int16)
 
     @cached_property
     def bands(self) -> tuple[Array, Array]:
@@ -124,7 +125,9 @@ class LogMel(FrontEnd):
             raise ValueError(f"samples are {samples.dtype}{list(samples.shape)}; int16 (N, {self.samples}) is needed")
         starts = np.arange(self.frames)[:, None] * self.hop_samples
         frames = samples[:, starts + np.arange(self.frame_samples)].reshape(-1, self.frame_samples)
-        values = reference.log_mel(frames, self.window, self.twiddles, *self.bands, self.floor)
+        parts = (frames[i : i + CHUNK] for i in range(0, len(frames), CHUNK))
+        values = np.concatenate([
+            reference.log_mel(part, self.window, self.twiddles, *self.bands, self.floor) for part in parts])
         if self.coefficients:
             values = reference.cosine_transform(values, self.cosines, self.floor)
         return values.reshape(-1, *self.output_shape)

@@ -65,16 +65,20 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
 
     Attributes:
         observer: makes the observer (or fake quantizer) of an activation.
-        input_quant: the fixed quantization of the program's input; None where it is observed.
+        input_quant: the fixed quantization of the program's first input; None where it is observed.
+        weight_observer: makes that of weights.
     """
 
     observer: Callable[..., object]
     input_quant: Quant | None = None
+    weight_observer: Callable[..., object] = PerChannelMinMaxObserver.with_args(eps=SMALLEST_WEIGHT_SCALE)
 
     def annotate(self, model: GraphModule) -> GraphModule:
+        fixed = self.input_quant
         for node in model.graph.nodes:
             if node.op == "placeholder":
-                _set(node, {}, self._input_spec())
+                _set(node, {}, self._activation_spec() if fixed is None else _fixed_spec(fixed))
+                fixed = None  # of the first input alone
             elif node.op == "call_function" and node.target not in IGNORED:
                 self._annotate_call(node)
         _share_concatenated(model)
@@ -115,7 +119,7 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
     def _linear_inputs(self, node: Node) -> dict[Node, object]:
         source, weight, *rest = node.args
         assert isinstance(source, Node) and isinstance(weight, Node)
-        inputs: dict[Node, object] = {source: None, weight: _weight_spec()}
+        inputs: dict[Node, object] = {source: None, weight: self._weight_spec()}
         bias = rest[0] if rest else node.kwargs.get("bias")
         if isinstance(bias, Node):
             inputs[bias] = DerivedQuantizationSpec(
@@ -127,12 +131,16 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
         return QuantizationSpec(dtype=torch.int8, observer_or_fake_quant_ctr=self.observer, quant_min=CODE_MIN,
                                 quant_max=CODE_MAX, qscheme=torch.per_tensor_affine)
 
-    def _input_spec(self) -> QuantizationSpec | FixedQParamsQuantizationSpec:
-        if self.input_quant is None:
-            return self._activation_spec()
-        scale, zero_point = self.input_quant.scalar
-        return FixedQParamsQuantizationSpec(dtype=torch.int8, scale=scale, zero_point=zero_point, quant_min=CODE_MIN,
-                                            quant_max=CODE_MAX, qscheme=torch.per_tensor_affine)
+    def _weight_spec(self) -> QuantizationSpec:
+        return QuantizationSpec(dtype=torch.int8, quant_min=WEIGHT_MIN, quant_max=WEIGHT_MAX, ch_axis=0,
+                                qscheme=torch.per_channel_symmetric,
+                                observer_or_fake_quant_ctr=self.weight_observer)
+
+
+def _fixed_spec(quant: Quant) -> FixedQParamsQuantizationSpec:
+    scale, zero_point = quant.scalar
+    return FixedQParamsQuantizationSpec(dtype=torch.int8, scale=scale, zero_point=zero_point, quant_min=CODE_MIN,
+                                        quant_max=CODE_MAX, qscheme=torch.per_tensor_affine)
 
 
 def _share_concatenated(model: GraphModule) -> None:
@@ -172,12 +180,6 @@ def place(node: Node) -> str:
     stack = node.meta.get("nn_module_stack") or {}
     paths = [path for path, _ in stack.values() if path]
     return f"{paths[-1]} ({node.name})" if paths else node.name
-
-
-def _weight_spec() -> QuantizationSpec:
-    return QuantizationSpec(dtype=torch.int8, quant_min=WEIGHT_MIN, quant_max=WEIGHT_MAX, ch_axis=0,
-                            qscheme=torch.per_channel_symmetric,
-                            observer_or_fake_quant_ctr=PerChannelMinMaxObserver.with_args(eps=SMALLEST_WEIGHT_SCALE))
 
 
 def _bias_grid(observers: list) -> tuple[Tensor, Tensor]:

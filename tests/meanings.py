@@ -102,7 +102,92 @@ def softmax(op, x: Array) -> Array:
     return np.array([[1 / sum(math.exp(op.beta * (b - a)) for b in row) for a in row] for row in rows])
 
 
+def moved(shape, source: Callable) -> Array:
+    """The array whose element at each index is what `source` says."""
+    out = np.zeros(shape)
+    for index in np.ndindex(*shape):
+        out[index] = source(*index)
+    return out
+
+
+def concat(op, *arrays: Array) -> Array:
+    sizes = [a.shape[op.axis] for a in arrays]
+    shape = [*arrays[0].shape[: op.axis], sum(sizes), *arrays[0].shape[op.axis + 1 :]]
+
+    def source(*index):
+        at = list(index)
+        for array in arrays:
+            if at[op.axis] < array.shape[op.axis]:
+                return array[tuple(at)]
+            at[op.axis] -= array.shape[op.axis]
+        raise AssertionError
+
+    return moved(shape, source)
+
+
+def pack(op, *arrays: Array) -> Array:
+    shape = (*arrays[0].shape[: op.axis], len(arrays), *arrays[0].shape[op.axis :])
+    return moved(shape, lambda *i: arrays[i[op.axis]][(*i[: op.axis], *i[op.axis + 1 :])])
+
+
+def unpack(op, x: Array) -> list[Array]:
+    shape = (*x.shape[: op.axis], *x.shape[op.axis + 1 :])
+    return [moved(shape, lambda *i, k=k: x[(*i[: op.axis], k, *i[op.axis :])]) for k in range(x.shape[op.axis])]
+
+
+def split(op, x: Array) -> list[Array]:
+    parts, begin = [], 0
+    for n in op.sizes:
+        shape = (*x.shape[: op.axis], n, *x.shape[op.axis + 1 :])
+        parts.append(
+            moved(shape, lambda *i, b=begin: x[tuple(v + b * (d == op.axis) for d, v in enumerate(i))])
+        )
+        begin += n
+    return parts
+
+
+def depth_to_space(op, x: Array) -> Array:
+    (n, h, w, c), b = x.shape, op.block
+    c //= b * b
+    shape = (n, h * b, w * b, c)
+    return moved(shape, lambda k, y, z, o: x[k, y // b, z // b, (y % b * b + z % b) * c + o])
+
+
+def space_to_depth(op, x: Array) -> Array:
+    (n, h, w, c), b = x.shape, op.block
+    shape = (n, h // b, w // b, c * b * b)
+    return moved(shape, lambda k, y, z, o: x[k, y * b + o // c // b, z * b + o // c % b, o % c])
+
+
+def transpose(op, x: Array) -> Array:
+    shape = [x.shape[k] for k in op.permutation]
+    return moved(shape, lambda *i: x[tuple(i[op.permutation.index(d)] for d in range(x.ndim))])
+
+
+def slice_(op, x: Array) -> Array:
+    return moved(op.count, lambda *i: x[tuple(b + k * s for b, k, s in zip(op.begin, i, op.stride, strict=True))])
+
+
+def each(function: Callable) -> Callable:
+    """The meaning of an op of one element at a time."""
+    return lambda op, x: np.array([function(op, v) for v in x.ravel()])
+
+
 MEANINGS: dict[str, Callable] = {
+    "abs": each(lambda op, v: -v if v < 0 else v),
+    "concat": concat,
+    "depth_to_space": depth_to_space,
+    "elu": each(lambda op, v: v if v > 0 else math.exp(v) - 1),
+    "hard_swish": each(lambda op, v: v * min(max(v + 3, 0), 6) / 6),
+    "leaky_relu": each(lambda op, v: v if v > 0 else op.alpha * v),
+    "logistic": each(lambda op, v: 1 / (1 + math.exp(-v))),
+    "pack": pack,
+    "slice": slice_,
+    "space_to_depth": space_to_depth,
+    "split": split,
+    "tanh": each(lambda op, v: math.tanh(v)),
+    "transpose": transpose,
+    "unpack": unpack,
     "add": lambda op, x, y: activate(op, x + y),
     "average_pool2d": pool(np.mean),
     "conv2d": conv2d,

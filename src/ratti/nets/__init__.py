@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import MissingDependencyError
+from ._channels import Units, units, without
 from ._graph import random_graph
 from ._ids import families, is_id, resolution, spec
 from ._spec import NetSpec
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NetSpec",
+    "Units",
     "build",
     "families",
     "from_yaml",
@@ -24,6 +26,8 @@ __all__ = [
     "resolution",
     "spec",
     "to_yaml",
+    "units",
+    "without",
 ]
 
 

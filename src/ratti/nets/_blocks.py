@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..types import Shape
@@ -32,6 +32,9 @@ class Block(Protocol):
     def wires(self, shape: Shape) -> tuple[Wire, ...]:
         """The layers on an input of `shape`, each behind those that it reads; the last one gives the output."""
 
+    def resized(self, widths: Mapping[str, int], taken: Mapping[str, int]) -> Block:
+        """The block with other widths, by layer, when it (INPUT) and its layers take so many channels."""
+
 
 def depthwise(shape: Shape, kernel: Pair, stride: Pair, activation: Activation = Activation.NONE) -> Conv:
     """A depthwise convolution on an input of `shape`."""
@@ -59,6 +62,9 @@ class Separable:
             "depthwise": depthwise(shape, self.kernel, self.stride, self.activation),
             "pointwise": Conv(self.width, activation=self.activation),
         })
+
+    def resized(self, widths: Mapping[str, int], taken: Mapping[str, int]) -> Separable:
+        return replace(self, width=widths["pointwise"])
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,9 @@ class InvertedResidual:
         body = (*body, Wire("project", Conv(self.width), (body[-1].name,)))
         return (*body, Wire("add", Add(), ("project", INPUT))) if self.residual else body
 
+    def resized(self, widths: Mapping[str, int], taken: Mapping[str, int]) -> InvertedResidual:
+        return replace(self, hidden=widths.get("expand"), width=widths["project"], squeeze=widths.get("squeeze"))
+
 
 @dataclass(frozen=True)
 class Residual:
@@ -114,24 +123,31 @@ class Residual:
         }
         return added(body, _projection(self.projection, self.width, self.stride), self.activation)
 
+    def resized(self, widths: Mapping[str, int], taken: Mapping[str, int]) -> Residual:
+        return replace(self, hidden=widths["first"], width=widths["second"])
+
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """1x1 to `hidden`, 3x3, 1x1 to `width`, and an addition (He et al. 2016, figure 5)."""
+    """1x1 to `hidden`, 3x3 to `middle` (None: `hidden`), 1x1 to `width`, and an addition (He et al. 2016, figure 5)."""
 
     hidden: int
     width: int
     stride: Pair = (1, 1)
     projection: bool = False
     activation: Activation = Activation.RELU
+    middle: int | None = None
 
     def wires(self, shape: Shape) -> tuple[Wire, ...]:
         body = {
             "reduce": Conv(self.hidden, activation=self.activation),
-            "middle": Conv(self.hidden, (3, 3), self.stride, activation=self.activation),
+            "middle": Conv(self.middle or self.hidden, (3, 3), self.stride, activation=self.activation),
             "restore": Conv(self.width),
         }
         return added(body, _projection(self.projection, self.width, self.stride), self.activation)
+
+    def resized(self, widths: Mapping[str, int], taken: Mapping[str, int]) -> Bottleneck:
+        return replace(self, hidden=widths["reduce"], middle=widths["middle"], width=widths["restore"])
 
 
 def _projection(projection: bool, width: int, stride: Pair) -> dict[str, Layer]:
@@ -164,6 +180,10 @@ class ShuffleUnit:
             return (*body, Wire("add", Add(Activation.RELU), ("restore", INPUT)))
         return (*body, Wire("shortcut", _average(shape, self.stride)),
                 Wire("concat", Concat(Activation.RELU), ("shortcut", "restore")))
+
+    def resized(self, widths: Mapping[str, int], taken: Mapping[str, int]) -> ShuffleUnit:
+        beside = taken[INPUT] if self.stride != (1, 1) else 0
+        return replace(self, hidden=widths["reduce"], width=widths["restore"] + beside)
 
 
 def _average(shape: Shape, stride: Pair) -> Pool:
@@ -205,6 +225,10 @@ class ShuffleUnitV2:
         return (*kept, *computed, Wire("concat", Concat(), ("keep", "restore")),
                 Wire("shuffle", Shuffle(groups), ("concat",)))
 
+    def resized(self, widths: Mapping[str, int], taken: Mapping[str, int]) -> ShuffleUnitV2:
+        kept = taken[INPUT] - taken["reduce"] if self.stride == (1, 1) else widths["keep"]
+        return replace(self, hidden=widths["reduce"], width=kept + widths["restore"], kept=kept)
+
 
 @dataclass(frozen=True)
 class Join:
@@ -222,6 +246,9 @@ class Join:
             Wire("concat", Concat(), (INPUT, "lift")),
             Wire("mix", Fc(self.width, Activation.RELU), ("concat",)),
         )
+
+    def resized(self, widths: Mapping[str, int], taken: Mapping[str, int]) -> Join:
+        return replace(self, hidden=widths["lift"], width=widths["mix"])
 
 
 BLOCKS: dict[str, type] = {

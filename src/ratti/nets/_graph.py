@@ -144,7 +144,7 @@ def _channels(writer: _Writer, name: str, layer: Channels, x: str) -> str:
     shape = writer.builder.shape(x)
     begin = (*(0,) * (len(shape) - 1), layer.begin)
     size = (*shape[:-1], layer.end - layer.begin)
-    return writer.builder.quantized(Slice(begin, size), [x], *writer.quant(x), name)
+    return writer.builder.quantized(Slice(begin, size, (1,) * len(shape)), [x], *writer.quant(x), name)
 
 
 def _shuffle(writer: _Writer, name: str, layer: Shuffle, x: str) -> str:

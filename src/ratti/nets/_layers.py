@@ -11,7 +11,7 @@ import enum
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..types import Shape
 
@@ -76,6 +76,11 @@ class Layer(ABC):
         """The block that is this layer alone."""
         return (Wire(type(self).__name__.lower(), self),)
 
+    def resized(self, widths: Mapping[str, int], taken: Mapping[str, int]) -> Layer:
+        """The layer with another width, where it has one."""
+        (width,) = widths.values()
+        return replace(self, width=width)  # type: ignore[call-arg]  # only convolutions and fc have channels of their own
+
 
 @dataclass(frozen=True)
 class Conv(Layer):
@@ -123,6 +128,10 @@ class Conv(Layer):
     def parameters(self, *shapes: Shape) -> int:
         (shape,) = shapes
         return self.width * self._weights_per_output(shape) + self.width
+
+    def resized(self, widths: Mapping[str, int], taken: Mapping[str, int]) -> Conv:
+        depthwise = self.groups > 1 and self.groups == self.width
+        return replace(self, width=widths["conv"], groups=widths["conv"] if depthwise else self.groups)
 
     def _weights_per_output(self, shape: Shape) -> int:
         return math.prod(self.kernel) * (shape[2] // self.groups)

@@ -103,7 +103,7 @@ def slice_(importer: Importer, node: Node) -> None:
     starts = tuple(begin if a == axis else 0 for a in range(len(shape)))
     size = tuple(end - begin if a == axis else d for a, d in enumerate(shape))
     importer.rename(node, dataclasses.replace(
-        source, value=importer.same(Slice(starts, size), [source.value], node.name)))
+        source, value=importer.same(Slice(starts, size, (1,) * len(shape)), [source.value], node.name)))
 
 
 def concat(importer: Importer, node: Node) -> None:

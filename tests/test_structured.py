@@ -107,7 +107,7 @@ def test_requests_that_cannot_be_met() -> None:
     model = nets.build(spec, 0)
     with pytest.raises(InputError, match="it must be between 0 and 1"):
         prune(spec, model, lambda s: float(s.macs), 1.0)
-    with pytest.raises(InputError, match="even without all that can go it costs more than 0.01"):
+    with pytest.raises(InputError, match=r"even without all that can go it costs more than 0\.01"):
         prune(spec, model, lambda s: float(s.macs), 0.01)
     with pytest.raises(InputError, match="'taylor' needs data"):
         prune(spec, model, lambda s: float(s.macs), 0.5, importance=Importance.TAYLOR)

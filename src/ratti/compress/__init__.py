@@ -17,4 +17,5 @@ try:
 except ModuleNotFoundError as _error:
     raise MissingDependencyError(_error.name or "torchao", "train", "quantization") from None
 
-__all__ = ["Int8Quantizer", "Observer", "PtqConfig", "Qat", "QatConfig", "export", "qat", "quantize", "quantize_program"]
+__all__ = ["Int8Quantizer", "Observer", "PtqConfig", "Qat", "QatConfig", "export", "qat", "quantize",
+           "quantize_program"]

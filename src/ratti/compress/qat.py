@@ -7,6 +7,7 @@ quantizer is that of `ptq`, so the exported integers are those that training saw
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -81,7 +82,7 @@ def prepare(model: nn.Module, dataset: Dataset, input_quant: Quant | None) -> Gr
     """The program of `model` with batch normalization folded and fake quantization in it; all its weights train."""
     activations = FakeQuantize.with_args(observer=MovingAverageMinMaxObserver, averaging_constant=AVERAGING)
     weights = FakeQuantize.with_args(observer=PerChannelMinMaxObserver, ch_axis=0, eps=SMALLEST_WEIGHT_SCALE)
-    program = export(model, dataset.input_shape, dataset.numbers)
+    program = export(copy.deepcopy(model), dataset.input_shape, dataset.numbers)  # it would share the weights
     prepared: GraphModule = prepare_pt2e(program, Int8Quantizer(activations, input_quant, weights))
     for parameter in prepared.parameters():
         parameter.requires_grad_(True)  # biases that folding made come without

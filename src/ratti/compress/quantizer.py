@@ -59,6 +59,9 @@ SHARING = frozenset({
 IGNORED = frozenset({aten.sym_size.int})
 
 
+WEIGHT_OBSERVER: Callable[..., object] = PerChannelMinMaxObserver.with_args(eps=SMALLEST_WEIGHT_SCALE)
+
+
 @dataclass(frozen=True)
 class Int8Quantizer(Quantizer):  # type: ignore[misc]
     """Annotates an exported program for int8.
@@ -71,7 +74,7 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
 
     observer: Callable[..., object]
     input_quant: Quant | None = None
-    weight_observer: Callable[..., object] = PerChannelMinMaxObserver.with_args(eps=SMALLEST_WEIGHT_SCALE)
+    weight_observer: Callable[..., object] = WEIGHT_OBSERVER
 
     def annotate(self, model: GraphModule) -> GraphModule:
         fixed = self.input_quant

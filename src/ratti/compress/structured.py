@@ -155,11 +155,13 @@ def _magnitude(model: nn.Module, found: Units) -> dict[str, Array]:
     values = {}
     for name in found.outputs:
         layer = model.get_submodule(name)
+        assert isinstance(layer.weight, Tensor)
         weight = layer.weight.detach()
         norm = weight.flatten(1).norm(dim=1)
         batch_norm = getattr(layer, "norm", None)
         if isinstance(batch_norm, nn.BatchNorm2d):
-            spread = (batch_norm.running_var + batch_norm.eps).sqrt()  # type: ignore[operator]
+            assert batch_norm.running_var is not None
+            spread = torch.sqrt(batch_norm.running_var + batch_norm.eps)
             norm = norm * batch_norm.weight.detach().abs() / spread
         values[name] = np.asarray((norm / norm.mean().clamp_min(1e-12)).numpy(), np.float64)
     return values
@@ -174,7 +176,7 @@ def _taylor(model: nn.Module, found: Units, dataset: Dataset | None, seed: int, 
     for part in list(dataset.train.take(order).batches(32))[:batches]:
         model.zero_grad()
         loss = nn.functional.cross_entropy(model(*tensors(dataset, part)), torch.tensor(part.y))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         for name in found.outputs:
             layer = model.get_submodule(name)
             assert isinstance(layer.weight, Tensor) and layer.weight.grad is not None

@@ -135,8 +135,8 @@ class FeatureMatching:
     """Distillation that also draws features together: the student's, through a fixed 1x1 map, to the teacher's.
 
     `pairs` are names of modules (student's, teacher's) whose outputs have the same height and width. Source: Romero et
-    al. 2015, "FitNets", section 2.2, with an orthogonal map that does not learn; both sides are normalized over channels
-    (Zagoruyko & Komodakis 2017), so that `weight` does not depend on their scale.
+    al. 2015, "FitNets", section 2.2, with an orthogonal map that does not learn; both sides are normalized over
+    channels (Zagoruyko & Komodakis 2017), so that `weight` does not depend on their scale.
     """
 
     soft: Distillation

@@ -112,13 +112,14 @@ def fit(model: nn.Module, dataset: Dataset, config: TrainConfig, *, identity: di
 
 
 def set_mode(model: nn.Module, training: bool) -> None:
-    """Training or evaluation. An exported program keeps its form; there the observers of ranges learn or stand still."""
+    """Training or evaluation; in an exported program only the observers of ranges change: they learn or stand still."""
     if not isinstance(model, GraphModule):
         model.train(training)
         return
     for module in model.modules():
-        if hasattr(module, "enable_observer"):
-            module.enable_observer(training)
+        observe = getattr(module, "enable_observer", None)  # of torchao's fake quantization
+        if callable(observe):
+            observe(training)
 
 
 def predict(model: nn.Module, dataset: Dataset, part: Part, batch_size: int = 256) -> Array:
@@ -193,7 +194,7 @@ def _epoch(state: State, dataset: Dataset, config: TrainConfig, goal: Goal) -> E
         inputs = tensors(dataset, dataclasses.replace(samples, x=augment(samples.x, rng)))
         loss = goal(state.model, inputs, torch.tensor(samples.y), index)
         state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
         total += float(loss.detach()) * len(index)
         _update_average(state, config, step)

@@ -119,7 +119,7 @@ def _read(root: Path, paths: list[Path], options: Options) -> tuple[list[Array |
 
 
 def read_wav(path: Path) -> tuple[Array, int]:
-    """((samples,) int16, rate in Hz) of a PCM file; several channels are averaged. ValueError where it cannot be used."""
+    """((samples,) int16, rate in Hz) of a PCM file; channels are averaged. ValueError where it cannot be used."""
     with wave.open(str(path), "rb") as file:
         width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
         data = file.readframes(file.getnframes())

@@ -45,7 +45,9 @@ class _Loader:
         top = root / "train" if has_train else root
         class_names = classes(top)
         if not class_names:
-            hint = " (pictures lie directly in it: sort them into one folder a class)" if samples(top, images.SUFFIXES)[0] else ""
+            hint = ""
+            if samples(top, images.SUFFIXES)[0]:
+                hint = " (pictures lie directly in it: sort them into one folder a class)"
             raise DataError(f"{top}: no class folders{hint}")
         if len(class_names) < 2:
             raise DataError(f"{top}: one class ({class_names[0]}); at least 2 are needed")

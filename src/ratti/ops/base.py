@@ -130,6 +130,11 @@ class Op(ABC):
         """Fields of the options table and constant operands to append."""
         return {}, ()
 
+    @classmethod
+    def tflite_order(cls, inputs: Sequence[int], extra: Sequence[int]) -> list[int]:
+        """The inputs of the TFLite op: tensors of the operands, and of the constants that attributes become."""
+        return [*inputs, *extra]
+
     def batched(self, samples: int, shape: Shape) -> Self:
         """The op for an input whose first dimension, that of `shape`, is `samples` times as long.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from ..ir import Graph
 
 # Order: constants first, since a computed constant may be what makes a later pattern fit; then padding, since a PAD
-# between two ops hides them from each other.
-PIPELINE = ("fold_constants", "fold_padding")
+# between two ops hides them from each other; last what only kernels ask for.
+PIPELINE = ("fold_constants", "fold_padding", "separate_outputs")
 
 
 def run_pipeline(graph: Graph) -> Graph:

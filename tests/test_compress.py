@@ -170,6 +170,7 @@ def test_distillation_learns_from_models_and_from_stored_logits(tmp_path: Path) 
         found = train.train(spec, data, config, goal=goal, progress=False)
         assert found.val.accuracy > 0.6, goal.identity
     with pytest.raises(InputError, match="the model has no layer 'b09'; it has b01"):
-        train.train(wide, data, config, goal=train.FeatureMatching(goals[0], teacher, (("b09", "b01"),)), progress=False)
+        missing = train.FeatureMatching(goals[0], teacher, (("b09", "b01"),))
+        train.train(wide, data, config, goal=missing, progress=False)
     with pytest.raises(InputError, match=r"finite logits of shape \[7, 3\] are needed"):
         train.StoredTeacher.read(tmp_path / "logits.npy", 7, 3)

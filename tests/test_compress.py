@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,9 @@ import toys  # noqa: E402
 from ratti import compress, train  # noqa: E402
 from ratti.compress import Observer, PtqConfig  # noqa: E402
 from ratti.data import Kind, score  # noqa: E402
-from ratti.errors import UnsupportedError  # noqa: E402
+from ratti.errors import InputError, UnsupportedError  # noqa: E402
+from ratti.formats.torch_export import import_program  # noqa: E402
+from ratti.graph import interpreter  # noqa: E402
 from ratti.types import Quant  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -36,7 +40,7 @@ def test_int8_keeps_the_accuracy_and_the_test_part_sealed(trained: train.Trained
     data = toys.dataset()
     program = compress.quantize(trained.model, data, PtqConfig(observer=observer, threads=1))
     assert data.test_opened == ()
-    found = score(train.predict(program, data, data.val.x), data.val.y)
+    found = score(train.predict(program, data, data.val), data.val.y)
     assert trained.val.accuracy > 0.9 and found.accuracy >= trained.val.accuracy - 0.05
 
 
@@ -82,7 +86,7 @@ def test_relu6_never_goes_beyond_6() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.nn.functional.relu6(self.conv(x))
 
-    program = compress.quantize_program(compress.export(Net(), (4, 4, 1)), [torch.randn(8, 1, 4, 4)])
+    program = compress.quantize_program(compress.export(Net(), (4, 4, 1)), [(torch.randn(8, 1, 4, 4),)])
     scale, zero_point = quantizations(program)[-1]
     assert zero_point == -128 and scale == pytest.approx(6 / 255)
 
@@ -103,7 +107,7 @@ def test_a_channel_without_weights_keeps_its_bias() -> None:
         layer.bias[:] = torch.tensor([5.0, -3.0])
     x = torch.tensor([[0.5, -0.25, 0.75]]).repeat(4, 1)
     exported = torch.export.export(layer.eval(), (x,)).module(check_guards=False)
-    program = compress.quantize_program(exported, [x])
+    program = compress.quantize_program(exported, [(x,)])
     assert np.abs((program(x) - layer(x)).detach().numpy()).max() < 0.05
 
 
@@ -117,12 +121,12 @@ def test_calibration_repeats_and_takes_so_many_samples(trained: train.Trained) -
 def test_an_op_without_an_int8_form_is_named_with_its_place() -> None:
     model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.Sigmoid())
     with pytest.raises(UnsupportedError, match=r"1 \(sigmoid\): the op aten.sigmoid.default .*supported: aten"):
-        compress.quantize_program(compress.export(model, (4, 4, 1)), [torch.zeros(1, 1, 4, 4)])
+        compress.quantize_program(compress.export(model, (4, 4, 1)), [(torch.zeros(1, 1, 4, 4),)])
 
 
 def test_a_fixed_input_quantization_is_kept() -> None:
-    program = compress.quantize_program(compress.export(torch.nn.Conv2d(1, 2, 1), (4, 4, 1)), [torch.zeros(1, 1, 4, 4)],
-                                        input_quant=Quant.per_tensor(0.25, 7))
+    exported = compress.export(torch.nn.Conv2d(1, 2, 1), (4, 4, 1))
+    program = compress.quantize_program(exported, [(torch.zeros(1, 1, 4, 4),)], input_quant=Quant.per_tensor(0.25, 7))
     assert quantizations(program)[0] == (0.25, 7)
 
 
@@ -130,3 +134,43 @@ def test_a_fixed_input_quantization_is_kept() -> None:
 def test_settings_are_checked(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         PtqConfig(**{name: 0})
+
+
+def test_aware_training_exports_the_integers_that_it_saw(tmp_path: Path) -> None:
+    data = toys.dataset()
+    spec = toys.spec("conv: {width: 8, kernel: 3, stride: 2, activation: relu}", "separable: {width: 16}", "mean: {}",
+                     "fc: {width: 3}")
+    trained = train.train(spec, data, train.TrainConfig(epochs=8, learning_rate=0.02), progress=False)
+    before = {name: value.clone() for name, value in trained.model.state_dict().items()}
+    config = compress.QatConfig(epochs=3)
+    found = compress.qat(trained.model, data, config, run_dir=tmp_path, progress=False)
+    assert all((value == before[name]).all() for name, value in trained.model.state_dict().items())
+    graph = import_program(found.program, "toy")
+    type = graph.type(graph.inputs[0])
+    assert type.quant is not None
+    (outputs,) = interpreter.run_batch(graph, [type.quant.quantize(data.real(data.val)[0], type.dtype)])
+    assert (outputs.argmax(1) == data.val.y).mean() == pytest.approx(found.val.accuracy, abs=0.02)
+    assert found.val.accuracy >= trained.val.accuracy - 0.05
+    again = compress.qat(trained.model, data, config, run_dir=tmp_path, progress=False)  # from its checkpoint
+    assert again.val == found.val and data.test_opened == ()
+
+
+def test_distillation_learns_from_models_and_from_stored_logits(tmp_path: Path) -> None:
+    data = toys.dataset()
+    config = train.TrainConfig(epochs=15, learning_rate=0.02)
+    teacher = train.train(toys.spec("conv: {width: 16, kernel: 3, activation: relu}", "mean: {}", "fc: {width: 3}"),
+                          data, config, progress=False).model
+    student = toys.spec("conv: {width: 4, kernel: 3, stride: 2, activation: relu}", "mean: {}", "fc: {width: 3}")
+    np.save(tmp_path / "logits.npy", train.predict(teacher, data, data.train))
+    stored = train.StoredTeacher.read(tmp_path / "logits.npy", len(data.train), 3)
+    goals = [train.Distillation(train.ModelTeacher(teacher)), train.Distillation(stored, share=1.0)]
+    wide = toys.spec("conv: {width: 4, kernel: 3, activation: relu}", "mean: {}", "fc: {width: 3}")
+    matching = train.FeatureMatching(goals[0], teacher, (("b01.conv", "b01.conv"),))
+    for spec, goal in ((student, goals[0]), (student, goals[1]), (wide, matching)):
+        found = train.train(spec, data, config, goal=goal, progress=False)
+        assert found.val.accuracy > 0.6, goal.identity
+    with pytest.raises(InputError, match="the model has no layer 'b09'; it has b01"):
+        missing = train.FeatureMatching(goals[0], teacher, (("b09", "b01"),))
+        train.train(wide, data, config, goal=missing, progress=False)
+    with pytest.raises(InputError, match=r"finite logits of shape \[7, 3\] are needed"):
+        train.StoredTeacher.read(tmp_path / "logits.npy", 7, 3)

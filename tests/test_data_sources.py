@@ -209,11 +209,25 @@ def test_npz_images(tmp_path: Path) -> None:
 def test_npz_signals_with_patients(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(-900, 900, (40, 16)).astype(np.int16)
     dataset = data.load(saved(tmp_path, x_train=x, x_test=x[:8], patient_train=np.arange(40) // 8,
-                              patient_test=np.arange(8) + 90, rr_train=np.zeros(40)))
+                              patient_test=np.arange(8) + 90, extra=np.zeros(40)))
     assert dataset.kind is Kind.SIGNAL and dataset.input_shape == (16, 1, 1) and dataset.train.x.dtype == np.int16
-    assert len(set(dataset.val.groups.tolist())) == 1 and dataset.report.notes == ("not used: rr_train",)
+    assert len(set(dataset.val.groups.tolist())) == 1 and dataset.report.notes == ("not used: extra",)
     with pytest.raises(DataError, match="cannot be resized"):
         data.load(tmp_path / "set.npz", Options(size=(8, 8)))
+
+
+def test_numbers_beside_the_samples(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(-900, 900, (40, 16)).astype(np.int16)
+    rr = np.linspace(0, 1, 80).reshape(40, 2)
+    dataset = data.load(saved(tmp_path, x_train=x, x_test=x[:8], rr_train=rr, rr_test=rr[:8]))
+    assert dataset.numbers == 2 and dataset.test_size == 8
+    waves, numbers = dataset.real(dataset.train)
+    assert waves.shape == (len(dataset.train), 16, 1, 1) and numbers.shape == (len(dataset.train), 2)
+    assert abs(numbers.mean()) < 1e-5 and abs(numbers.std() - 1) < 1e-5
+    with pytest.raises(DataError, match="the samples of test have other numbers beside them"):
+        data.load(saved(tmp_path, x_train=x, x_test=x[:8], rr_train=rr))
+    with pytest.raises(DataError, match=r"rr_test is float64 of shape \(7, 2\); numbers of shape \(8, K\) are needed"):
+        data.load(saved(tmp_path, x_train=x, x_test=x[:8], rr_train=rr, rr_test=rr[:7]))
 
 
 def test_npz_that_is_split_and_has_string_labels(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def test_modules_have_the_parameters_and_names_of_the_spec(net_id: str) -> None:
     spec = nets.spec(net_id, classes=7)
     model = nets.build(spec, seed=0).eval()
     height, width, channels = spec.input_shape
-    assert model(torch.zeros(2, channels, height, width)).shape == (2, 7)
+    assert model(torch.zeros(2, channels, height, width)).shape == (2, spec.classes)
     weights = sum(p.numel() for n, p in model.named_parameters() if n.endswith("weight") and ".norm." not in n)
     biases = sum(layer.width for _, layer, _ in spec.layers if hasattr(layer, "width"))
     assert weights + biases == spec.parameters

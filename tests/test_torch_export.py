@@ -213,7 +213,7 @@ def test_digits_end_to_end_within_half_a_point() -> None:
     codes = run(graph, (test.x ^ 0x80).view(np.int8))
     accuracies = [
         train.evaluate(trained.model, data, test).accuracy,
-        score(train.predict(program, data, test.x), test.y).accuracy,
+        score(train.predict(program, data, test), test.y).accuracy,
         score(codes, test.y).accuracy,
     ]
     assert min(accuracies) > 0.9 and max(accuracies) - min(accuracies) < 0.012

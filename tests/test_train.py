@@ -155,7 +155,7 @@ def test_weights_round_trip_and_mismatches(tmp_path: Path) -> None:
     train.save_weights(trained.model, path)
     assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
     loaded = train.load_weights(NET, path)
-    assert (train.predict(loaded, data, data.val.x) == train.predict(trained.model, data, data.val.x)).all()
+    assert (train.predict(loaded, data, data.val) == train.predict(trained.model, data, data.val)).all()
     with pytest.raises(FormatError, match=r"b01.conv.weight has shape \[8, 1, 3, 3\], toy takes \[16, 1, 3, 3\]"):
         train.load_weights(toys.spec("conv: {width: 16, kernel: 3, stride: 2}", "separable: {width: 16}", "mean: {}",
                                      "fc: {width: 3}"), path)

@@ -11,6 +11,7 @@ from .device import toolchain
 from .device.measure import Measurement, measure
 from .device.program import Program, Slot
 from .emit import c, rust
+from .emit.features import FeatureSources, aligned
 from .errors import DoesNotFitError
 from .graph.ir import Graph
 from .graph.passes import run_pipeline
@@ -105,6 +106,23 @@ def deploy(
         if smaller.plan.arena_bytes < arena:
             result = _measure(smaller, target, inputs, optimize)
     return result
+
+
+def front_end_program(sources: FeatureSources) -> Program:
+    """The front end alone as a program to measure: samples at the arena's start, then the codes, then the work area."""
+    name = sources.name
+    codes_at = aligned(sources.samples_bytes)
+    work_at = codes_at + aligned(sources.codes_bytes)
+    entry = f"""#include "{name}_features.h"
+
+void {name}_features_arena(int8_t *arena);
+void {name}_features_arena(int8_t *arena)
+{{
+    {name}_features((const int16_t *)(const void *)arena, arena + {codes_at}, arena + {work_at});
+}}
+"""
+    return Program({**sources.files, "arena.c": entry}, f"{name}_features_arena", work_at + sources.work_bytes,
+                   (Slot(0, sources.samples_bytes),), (Slot(codes_at, sources.codes_bytes),), ("features",))
 
 
 def compile_only(deployment: Deployment, target: Target, optimize: str = "speed") -> Compiled:

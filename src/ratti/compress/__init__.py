@@ -12,8 +12,10 @@ for _noisy in ("torchao", "torch.utils._pytree"):
 
 try:
     from .ptq import Observer, PtqConfig, export, quantize, quantize_program
+    from .qat import Qat, QatConfig, qat
     from .quantizer import Int8Quantizer
 except ModuleNotFoundError as _error:
     raise MissingDependencyError(_error.name or "torchao", "train", "quantization") from None
 
-__all__ = ["Int8Quantizer", "Observer", "PtqConfig", "export", "quantize", "quantize_program"]
+__all__ = ["Int8Quantizer", "Observer", "PtqConfig", "Qat", "QatConfig", "export", "qat", "quantize",
+           "quantize_program"]

@@ -13,9 +13,9 @@ from torch.fx import GraphModule
 from torchao.quantization.pt2e.observer import HistogramObserver, MinMaxObserver, MovingAverageMinMaxObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-from ..data import Dataset
-from ..train import tensor, threads
-from ..types import Array, Quant, Shape
+from ..data import Dataset, Part
+from ..train import tensors, threads
+from ..types import Quant, Shape
 from .quantizer import Int8Quantizer
 
 
@@ -52,24 +52,29 @@ class PtqConfig:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
 
 
-def export(model: nn.Module, shape: Shape) -> GraphModule:
-    """The float program of `model` in eval mode, for inputs (N, C, H, W) of `shape` (H, W, C) and any N."""
+def export(model: nn.Module, shape: Shape, numbers: int = 0) -> GraphModule:
+    """The float program of `model` in eval mode, for inputs (N, C, H, W) of `shape` (H, W, C) and any N.
+
+    `numbers` above 0 adds a second input, (N, numbers).
+    """
     height, width, channels = shape
-    example = torch.zeros(2, channels, height, width)
+    example: tuple[Tensor, ...] = (torch.zeros(2, channels, height, width),)
+    if numbers:
+        example = (*example, torch.zeros(2, numbers))
     batch = torch.export.Dim("batch", min=1, max=1 << 16)
-    program = torch.export.export(model.eval(), (example,), dynamic_shapes=({0: batch},))
+    program = torch.export.export(model.eval(), example, dynamic_shapes=tuple({0: batch} for _ in example))
     module: GraphModule = program.module(check_guards=False)
     return module
 
 
-def quantize_program(program: GraphModule, calibration: Iterable[Tensor], observer: Observer = Observer.MIN_MAX,
-                     input_quant: Quant | None = None) -> GraphModule:
+def quantize_program(program: GraphModule, calibration: Iterable[tuple[Tensor, ...]],
+                     observer: Observer = Observer.MIN_MAX, input_quant: Quant | None = None) -> GraphModule:
     """A program with quantize and dequantize ops around int8 weights and activations, batch norm folded.
 
     Args:
         program: as `export` gives it; it is changed on the way, do not use it afterwards.
-        calibration: batches (N, C, H, W) of real values.
-        input_quant: the fixed quantization of the input, None to observe it too.
+        calibration: batches of what the program takes, real values: (N, C, H, W), and maybe (N, numbers).
+        input_quant: the fixed quantization of the first input, None to observe it too.
 
     Raises:
         UnsupportedError: an op that has no int8 form here; it is named, with its place.
@@ -77,7 +82,7 @@ def quantize_program(program: GraphModule, calibration: Iterable[Tensor], observ
     prepared = prepare_pt2e(program, Int8Quantizer(observer.constructor, input_quant))
     with torch.inference_mode():
         for batch in calibration:
-            prepared(batch)
+            prepared(*batch)
     converted: GraphModule = convert_pt2e(prepared)
     return converted
 
@@ -90,13 +95,13 @@ def quantize(model: nn.Module, dataset: Dataset, config: PtqConfig | None = None
     """
     config = config or PtqConfig()
     samples = calibration_samples(dataset, config)
-    batches = (tensor(dataset, samples[i : i + config.batch_size]) for i in range(0, len(samples), config.batch_size))
+    batches = (tensors(dataset, batch) for batch in samples.batches(config.batch_size))
     with threads(config.threads):
-        program = export(model, dataset.input_shape)
+        program = export(model, dataset.input_shape, dataset.numbers)
         return quantize_program(program, batches, config.observer, dataset.input_quant)
 
 
-def calibration_samples(dataset: Dataset, config: PtqConfig) -> Array:
-    """At most `config.samples` validation samples (N, H, W, C), drawn at random from the seed."""
+def calibration_samples(dataset: Dataset, config: PtqConfig) -> Part:
+    """At most `config.samples` validation samples, drawn at random from the seed."""
     order = np.random.default_rng(config.seed).permutation(len(dataset.val))
-    return np.asarray(dataset.val.x[order[: config.samples]])
+    return dataset.val.take(order[: config.samples])

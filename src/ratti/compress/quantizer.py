@@ -6,6 +6,7 @@
 - ReLU and ReLU6 belong to the op before them: only the activation's output is quantized, no code is wasted on what
   it cuts off.
 - Pooling, flattening, padding and permutation keep the quantization of their input.
+- What is concatenated has one quantization, and so has the result: bytes are copied, not rescaled.
 
 An op that is not listed here is refused by name: it would silently stay float.
 """
@@ -42,17 +43,23 @@ SMALLEST_WEIGHT_SCALE = 2.0**-20
 # Weight ranges of all zeros get this floor too, so that every scale is above zero.
 
 LINEAR = frozenset({aten.conv2d.default, aten.conv2d.padding, aten.linear.default})
-ADDITIONS = frozenset({aten.add.Tensor, aten.add_.Tensor})
-MEANS = frozenset({aten.mean.dim, aten.adaptive_avg_pool2d.default})
+BINARY = frozenset({aten.add.Tensor, aten.add_.Tensor, aten.mul.Tensor})
+REAL = frozenset({  # an output range of their own
+    aten.mean.dim, aten.adaptive_avg_pool2d.default, aten.hardswish.default, aten.hardswish_.default,
+})
+CONCATENATIONS = frozenset({aten.cat.default})
 ACTIVATIONS = frozenset({
     aten.relu.default, aten.relu_.default, aten.relu6.default, aten.hardtanh.default, aten.hardtanh_.default,
 })
 SHARING = frozenset({
     aten.max_pool2d.default, aten.avg_pool2d.default, aten.flatten.using_ints, aten.view.default, aten.reshape.default,
     aten.permute.default, aten.pad.default, aten.constant_pad_nd.default, aten.squeeze.dims, aten.squeeze.dim,
-    aten.dropout.default, aten.clone.default, aten.contiguous.default,
+    aten.dropout.default, aten.clone.default, aten.contiguous.default, aten.transpose.int, aten.slice.Tensor,
 })
 IGNORED = frozenset({aten.sym_size.int})
+
+
+WEIGHT_OBSERVER: Callable[..., object] = PerChannelMinMaxObserver.with_args(eps=SMALLEST_WEIGHT_SCALE)
 
 
 @dataclass(frozen=True)
@@ -61,18 +68,23 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
 
     Attributes:
         observer: makes the observer (or fake quantizer) of an activation.
-        input_quant: the fixed quantization of the program's input; None where it is observed.
+        input_quant: the fixed quantization of the program's first input; None where it is observed.
+        weight_observer: makes that of weights.
     """
 
     observer: Callable[..., object]
     input_quant: Quant | None = None
+    weight_observer: Callable[..., object] = WEIGHT_OBSERVER
 
     def annotate(self, model: GraphModule) -> GraphModule:
+        fixed = self.input_quant
         for node in model.graph.nodes:
             if node.op == "placeholder":
-                _set(node, {}, self._input_spec())
+                _set(node, {}, self._activation_spec() if fixed is None else _fixed_spec(fixed))
+                fixed = None  # of the first input alone
             elif node.op == "call_function" and node.target not in IGNORED:
                 self._annotate_call(node)
+        _share_concatenated(model)
         return model
 
     def validate(self, model: GraphModule) -> None:
@@ -86,7 +98,7 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
     def _annotate_call(self, node: Node) -> None:
         if node.target in LINEAR:
             _set(node, self._linear_inputs(node), None if _fused(node) else self._activation_spec())
-        elif node.target in ADDITIONS:
+        elif node.target in BINARY:
             _set(node, dict.fromkeys(node.all_input_nodes), None if _fused(node) else self._activation_spec())
         elif node.target in ACTIVATIONS:
             source = node.all_input_nodes[0]
@@ -94,20 +106,23 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
                 _set(node, {}, self._activation_spec())
             else:
                 _set(node, {source: None}, SharedQuantizationSpec(source))
-        elif node.target in MEANS:
+        elif node.target in REAL:
             _set(node, dict.fromkeys(node.all_input_nodes), self._activation_spec())
         elif node.target in SHARING:
             source = node.all_input_nodes[0]
             _set(node, {source: None}, SharedQuantizationSpec(source))
+        elif node.target in CONCATENATIONS:
+            sources = node.all_input_nodes
+            _set(node, dict.fromkeys(sources), SharedQuantizationSpec(sources[0]))
         else:
-            known = LINEAR | ADDITIONS | MEANS | ACTIVATIONS | SHARING
+            known = LINEAR | BINARY | REAL | ACTIVATIONS | SHARING | CONCATENATIONS
             raise UnsupportedError(f"{place(node)}: the op {node.target} cannot be quantized; "
                                    f"supported: {', '.join(sorted(str(k) for k in known))}")
 
     def _linear_inputs(self, node: Node) -> dict[Node, object]:
         source, weight, *rest = node.args
         assert isinstance(source, Node) and isinstance(weight, Node)
-        inputs: dict[Node, object] = {source: None, weight: _weight_spec()}
+        inputs: dict[Node, object] = {source: None, weight: self._weight_spec()}
         bias = rest[0] if rest else node.kwargs.get("bias")
         if isinstance(bias, Node):
             inputs[bias] = DerivedQuantizationSpec(
@@ -119,12 +134,48 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
         return QuantizationSpec(dtype=torch.int8, observer_or_fake_quant_ctr=self.observer, quant_min=CODE_MIN,
                                 quant_max=CODE_MAX, qscheme=torch.per_tensor_affine)
 
-    def _input_spec(self) -> QuantizationSpec | FixedQParamsQuantizationSpec:
-        if self.input_quant is None:
-            return self._activation_spec()
-        scale, zero_point = self.input_quant.scalar
-        return FixedQParamsQuantizationSpec(dtype=torch.int8, scale=scale, zero_point=zero_point, quant_min=CODE_MIN,
-                                            quant_max=CODE_MAX, qscheme=torch.per_tensor_affine)
+    def _weight_spec(self) -> QuantizationSpec:
+        return QuantizationSpec(dtype=torch.int8, quant_min=WEIGHT_MIN, quant_max=WEIGHT_MAX, ch_axis=0,
+                                qscheme=torch.per_channel_symmetric,
+                                observer_or_fake_quant_ctr=self.weight_observer)
+
+
+def _fixed_spec(quant: Quant) -> FixedQParamsQuantizationSpec:
+    scale, zero_point = quant.scalar
+    return FixedQParamsQuantizationSpec(dtype=torch.int8, scale=scale, zero_point=zero_point, quant_min=CODE_MIN,
+                                        quant_max=CODE_MAX, qscheme=torch.per_tensor_affine)
+
+
+def _share_concatenated(model: GraphModule) -> None:
+    """Gives everything that meets in a concatenation the quantization of what was computed first.
+
+    Those that give an output its range are found through the ops that keep it.
+    """
+    order = {node: k for k, node in enumerate(model.graph.nodes)}
+    leader: dict[Node, Node] = {}
+
+    def origin(node: Node) -> Node:
+        while node.target in SHARING | CONCATENATIONS or (node.target in ACTIVATIONS and not _makes_range(node)):
+            node = node.all_input_nodes[0]
+        return node
+
+    def find(node: Node) -> Node:
+        while node in leader:
+            node = leader[node]
+        return node
+
+    for node in model.graph.nodes:
+        if node.target in CONCATENATIONS:
+            roots = sorted({find(origin(source)) for source in node.all_input_nodes}, key=order.__getitem__)
+            for other in roots[1:]:
+                leader[other] = roots[0]
+    for node in leader:
+        node.meta[Q_ANNOTATION_KEY].output_qspec = SharedQuantizationSpec(find(node))
+
+
+def _makes_range(activation: Node) -> bool:
+    """Whether an activation belongs to the op before it, so that its output has a range of its own."""
+    return _fused(activation.all_input_nodes[0])
 
 
 def place(node: Node) -> str:
@@ -132,12 +183,6 @@ def place(node: Node) -> str:
     stack = node.meta.get("nn_module_stack") or {}
     paths = [path for path, _ in stack.values() if path]
     return f"{paths[-1]} ({node.name})" if paths else node.name
-
-
-def _weight_spec() -> QuantizationSpec:
-    return QuantizationSpec(dtype=torch.int8, quant_min=WEIGHT_MIN, quant_max=WEIGHT_MAX, ch_axis=0,
-                            qscheme=torch.per_channel_symmetric,
-                            observer_or_fake_quant_ctr=PerChannelMinMaxObserver.with_args(eps=SMALLEST_WEIGHT_SCALE))
 
 
 def _bias_grid(observers: list) -> tuple[Tensor, Tensor]:
@@ -149,7 +194,7 @@ def _bias_grid(observers: list) -> tuple[Tensor, Tensor]:
 def _fused(node: Node) -> bool:
     """Whether an activation takes this node's output, and nothing else does."""
     users = list(node.users)
-    return node.target in LINEAR | ADDITIONS and len(users) == 1 and users[0].target in ACTIVATIONS
+    return node.target in LINEAR | BINARY and len(users) == 1 and users[0].target in ACTIVATIONS
 
 
 def _output_spec(node: Node) -> object | None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..errors import DataError
+from ..features import FrontEnd
 from ..types import Array, Quant, Shape
 
 
@@ -53,25 +54,36 @@ PIXEL_QUANT = Quant.per_tensor(1 / 128, 0)
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some samples of a data set: x (N, H, W, C), y (N,) int64, groups (N,) str. The arrays are read-only."""
+    """Some samples of a data set: x (N, H, W, C), y (N,) int64, groups (N,) str; `numbers` (N, K) float32 stand beside
+    the samples, such as the intervals between heartbeats; None where there are none. The arrays are read-only.
+    """
 
     x: Array
     y: Array
     groups: Array
+    numbers: Array | None = None
 
     def __post_init__(self) -> None:
         if self.x.ndim != 4 or self.y.shape != (len(self.x),) or self.groups.shape != (len(self.x),):
             shapes = f"x {self.x.shape}, y {self.y.shape}, groups {self.groups.shape}"
             raise ValueError(f"{shapes} do not belong together")
-        for array in (self.x, self.y, self.groups):
-            array.setflags(write=False)
+        if self.numbers is not None and (self.numbers.ndim != 2 or len(self.numbers) != len(self.x)):
+            raise ValueError(f"x {self.x.shape} and numbers {self.numbers.shape} do not belong together")
+        for array in (self.x, self.y, self.groups, self.numbers):
+            if array is not None:
+                array.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def take(self, index: Array) -> Part:
-        """The samples at `index` (integers or a mask)."""
-        return Part(self.x[index], self.y[index], self.groups[index])
+    def take(self, index: Array | slice) -> Part:
+        """The samples at `index` (integers, a slice or a mask)."""
+        numbers = None if self.numbers is None else self.numbers[index]
+        return Part(self.x[index], self.y[index], self.groups[index], numbers)
+
+    def batches(self, size: int) -> Iterator[Part]:
+        """The samples in order, at most `size` at a time."""
+        return (self.take(slice(i, i + size)) for i in range(0, len(self), size))
 
 
 @dataclass(frozen=True)
@@ -112,15 +124,17 @@ class Dataset:
     kind: Kind
     class_names: tuple[str, ...]
     normalization: Normalization
+    numbers_normalization: Normalization | None  # of the numbers beside the samples, where there are any
     train: Part
     val: Part
     flip_safe: bool  # a mirrored sample keeps its class
     report: LoadReport
     _test: _Seal = field(repr=False)
+    front_end: FrontEnd | None = None  # what made the samples from what a sensor gives; None: they are as it gives them
 
     @classmethod
     def sealed(cls, name: str, kind: Kind, class_names: Sequence[str], parts: tuple[Part, Part, Part],
-               report: LoadReport, flip_safe: bool = False) -> Dataset:
+               report: LoadReport, flip_safe: bool = False, front_end: FrontEnd | None = None) -> Dataset:
         """A data set of (train, val, test); `DataError` where it cannot be trained on."""
         train, val, test = parts
         if len(class_names) < 2:
@@ -132,6 +146,8 @@ class Dataset:
                 raise DataError(f"{name}: the {title} part is empty; add samples or groups")
             if part.x.shape[1:] != train.x.shape[1:]:
                 raise DataError(f"{name}: samples of shape {part.x.shape[1:]} in {title}, {train.x.shape[1:]} in train")
+            if _beside(part) != _beside(train):
+                raise DataError(f"{name}: the samples of {title} have other numbers beside them than those of train")
             if part.y.min() < 0 or part.y.max() >= len(class_names):
                 raise DataError(f"{name}: labels {part.y.min()} to {part.y.max()} in {title}, "
                                 f"but {len(class_names)} classes (0 to {len(class_names) - 1})")
@@ -144,12 +160,26 @@ class Dataset:
             raise DataError(f"{name}: group {min(shared)} (one of {len(shared)}) is in more than one part, "
                             f"which leaks; move each group into one part")
         normalization = PIXELS if kind is Kind.IMAGE else _fit(train.x)
-        return cls(name, kind, tuple(class_names), normalization, train, val, flip_safe, report, _Seal(test))
+        beside = None if train.numbers is None else _fit(train.numbers)
+        return cls(name, kind, tuple(class_names), normalization, beside, train, val, flip_safe, report, _Seal(test),
+                   front_end)
 
     @property
     def input_shape(self) -> Shape:
         """(H, W, C) of a sample."""
         return tuple(int(d) for d in self.train.x.shape[1:])
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers stand beside a sample."""
+        return _beside(self.train)
+
+    def real(self, part: Part) -> tuple[Array, ...]:
+        """What a net takes, float32: (N, H, W, C), and (N, numbers) where there are any."""
+        x = self.normalization.real(part.x)
+        if part.numbers is None or self.numbers_normalization is None:
+            return (x,)
+        return x, self.numbers_normalization.real(part.numbers)
 
     @property
     def classes(self) -> int:
@@ -180,7 +210,14 @@ class Dataset:
         for part in (self.train, self.val):
             sha.update(np.ascontiguousarray(part.x).data)
             sha.update(np.ascontiguousarray(part.y).data)
+            if part.numbers is not None:
+                sha.update(np.ascontiguousarray(part.numbers).data)
         return sha.hexdigest()
+
+
+def _beside(part: Part) -> int:
+    """How many numbers stand beside a sample."""
+    return 0 if part.numbers is None else int(part.numbers.shape[1])
 
 
 def _fit(x: Array) -> Normalization:

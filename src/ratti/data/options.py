@@ -18,6 +18,8 @@ class Options:
     val_share: float = 0.15  # of train, by group
     test_share: float = 0.2  # of everything, by group, where the source has no test part of its own
     seed: int = 0
+    seconds: float = 1.0  # of a recording
+    hold_out: str | None = None  # the group (speaker) that is the test part, where a source can hold one out
     max_bad_share: float = 0.0  # more unreadable files than this share are an error; fewer are left out, and named
 
     def __post_init__(self) -> None:
@@ -25,6 +27,8 @@ class Options:
             raise ValueError(f"a size must be at least 1x1, not {self.size}")
         if self.channels not in (None, 1, 3):
             raise ValueError(f"channels must be 1 (gray) or 3 (RGB), not {self.channels}")
+        if not 0 < self.seconds <= 60:
+            raise ValueError(f"seconds must be above 0 and at most 60, not {self.seconds}")
         for name in ("val_share", "test_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import MissingDependencyError
+from ._channels import Units, units, without
 from ._graph import random_graph
 from ._ids import families, is_id, resolution, spec
 from ._spec import NetSpec
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NetSpec",
+    "Units",
     "build",
     "families",
     "from_yaml",
@@ -24,11 +26,13 @@ __all__ = [
     "resolution",
     "spec",
     "to_yaml",
+    "units",
+    "without",
 ]
 
 
 def build(spec: NetSpec, seed: int | None = None) -> torch.nn.Module:
-    """The net as a torch module: (N, C, H, W) float32 in, (N, classes) logits out.
+    """The net as a torch module: (N, C, H, W) float32, and (N, numbers) where it has any, to (N, classes) logits.
 
     `seed` fixes the initial weights without touching torch's global generator; None draws from that.
     """

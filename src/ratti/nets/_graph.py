@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from ..errors import UnsupportedError
 from ..graph.builder import GraphBuilder
 from ..graph.ir import Graph
-from ..ops.add import Add
+from ..ops.add import Add as AddOp
 from ..ops.average_pool2d import AveragePool2D
 from ..ops.base import Activation as OpActivation
+from ..ops.concat import Concat as ConcatOp
 from ..ops.conv2d import Conv2D
 from ..ops.depthwise_conv2d import DepthwiseConv2D
 from ..ops.fully_connected import FullyConnected
+from ..ops.hard_swish import HardSwish
 from ..ops.max_pool2d import MaxPool2D
 from ..ops.mean import Mean as MeanOp
+from ..ops.mul import Mul
+from ..ops.relu import Relu
+from ..ops.requantize import Requantize
 from ..ops.reshape import Reshape
+from ..ops.slice import Slice
+from ..ops.transpose import Transpose
 from ..types import DType, Quant, Shape, TensorType
-from ._layers import Activation, Conv, Fc, Flatten, Layer, Mean, Pool, PoolKind
+from ._joins import Add, Channels, Concat, GlobalMean, Scale, Shuffle
+from ._layers import INPUT, NUMBERS, Activation, Conv, Fc, Flatten, Layer, Mean, Pool, PoolKind
 from ._spec import NetSpec
 
-INPUT = (1 / 128, 0)  # scale and zero point of pictures
+PICTURE = (1 / 128, 0)  # scale and zero point of pictures
 POSITIVE = (6 / 255, -128)  # after ReLU and ReLU6
 SIGNED = (8 / 255, 0)
 
@@ -37,73 +45,127 @@ class _Writer:
     def __init__(self, spec: NetSpec, seed: int) -> None:
         self._spec = spec
         self._rng = np.random.default_rng(seed)
-        self._builder = GraphBuilder(spec.name)
+        self.builder = GraphBuilder(spec.name)
 
     def run(self) -> Graph:
-        b = self._builder
-        x = b.input("input", TensorType((1, *self._spec.input_shape), DType.INT8, Quant.per_tensor(*INPUT)))
+        b = self.builder
+        x = b.input("input", TensorType((1, *self._spec.input_shape), DType.INT8, Quant.per_tensor(*PICTURE)))
+        values: dict[str, str] = {}
+        if self._spec.numbers:
+            values[NUMBERS] = b.input(
+                "numbers", TensorType((1, self._spec.numbers), DType.INT8, Quant.per_tensor(*SIGNED)))
         for number, (block, shape) in enumerate(zip(self._spec.blocks, self._spec.shapes, strict=False), 1):
-            prefix = f"b{number:02d}"
-            body = self._chain(prefix, block.body(shape), x)
-            shortcut = block.shortcut(shape)
-            if shortcut is not None:
-                after = block.activation_after
-                other = self._chain(prefix, shortcut, x)
-                body = b.quantized(Add(_fused(after)), [body, other], *_range(after), f"{prefix}_add")
-            x = body
+            values[INPUT] = x
+            for wire in block.wires(shape):
+                name = f"b{number:02d}_{wire.name}"
+                x = values[wire.name] = WRITERS[type(wire.layer)](
+                    self, name, wire.layer, *(values[i] for i in wire.inputs))
         return b.build([x], {"weights": "random"})
 
-    def _chain(self, prefix: str, layers: Mapping[str, Layer], x: str) -> str:
-        for name, layer in layers.items():
-            x = self._layer(f"{prefix}_{name}", layer, x)
-        return x
+    def quant(self, x: str) -> tuple[float, int]:
+        type = self.builder.type(x)
+        return type.scale, type.zero_point
 
-    def _layer(self, name: str, layer: Layer, x: str) -> str:
-        b = self._builder
-        source = b.type(x)
-        keep = (source.scale, source.zero_point)
-        if isinstance(layer, Conv):
-            return self._conv(name, layer, x)
-        if isinstance(layer, Fc):
-            weights = self._constants(name, (layer.width, source.shape[-1]), 0, x)
-            return b.quantized(FullyConnected(_fused(layer.activation)), [x, *weights], *_range(layer.activation), name)
-        if isinstance(layer, Pool):
-            kind = MaxPool2D if layer.kind is PoolKind.MAX else AveragePool2D
-            return b.quantized(kind(layer.kernel, layer.strides, layer.pads), [x], *keep, name)
-        if isinstance(layer, Mean):
-            return b.quantized(MeanOp((1, 2)), [x], *keep, name)
-        if isinstance(layer, Flatten):
-            return b.quantized(Reshape((1, math.prod(source.shape[1:]))), [x], *keep, name)
-        raise UnsupportedError(f"layer {type(layer).__name__} of '{self._spec.name}' has no int8 op")
+    def activated(self, name: str, op: Callable[[OpActivation], Any], activation: Activation, inputs: list[str]) -> str:
+        """An op with its activation: inside it, or behind it where no op can hold it."""
+        if activation is Activation.HARD_SWISH:
+            y = self.builder.quantized(op(OpActivation.NONE), inputs, *SIGNED, name)
+            return self.builder.quantized(HardSwish(), [y], *SIGNED, f"{name}_{activation.value}")
+        wanted = SIGNED if activation is Activation.NONE else POSITIVE
+        return self.builder.quantized(op(OpActivation[activation.name]), inputs, *wanted, name)
 
-    def _conv(self, name: str, layer: Conv, x: str) -> str:
-        channels = self._builder.type(x).shape[-1]
-        fused = _fused(layer.activation)
-        if layer.groups == channels and layer.groups > 1:
-            weights = self._constants(name, (1, *layer.kernel, layer.width), 3, x)
-            depthwise = DepthwiseConv2D(
-                layer.stride, layer.explicit_pads, layer.dilation, layer.width // channels, fused
-            )
-            return self._builder.quantized(depthwise, [x, *weights], *_range(layer.activation), name)
-        weights = self._constants(name, (layer.width, *layer.kernel, channels // layer.groups), 0, x)
-        conv = Conv2D(layer.stride, layer.explicit_pads, layer.dilation, layer.groups, fused)
-        return self._builder.quantized(conv, [x, *weights], *_range(layer.activation), name)
-
-    def _constants(self, name: str, shape: Shape, axis: int, x: str) -> tuple[str, str]:
+    def constants(self, name: str, shape: Shape, axis: int, x: str) -> tuple[str, str]:
         """Weights with output channels along `axis`, and biases."""
         outputs = shape[axis]
         fan_in = math.prod(shape) // outputs
         data = np.clip(np.rint(self._rng.normal(0, 42, shape)), -127, 127).astype(np.int8)
         scales = self._rng.uniform(0.8, 1.2, outputs) * math.sqrt(2 / fan_in) / 42
-        weight = self._builder.constant(f"{name}_weight", data, Quant.per_channel(scales, axis))
-        quant = Quant.per_channel(scales * self._builder.type(x).scale, 0)
-        bias = self._builder.constant(f"{name}_bias", self._rng.integers(-500, 500, outputs).astype(np.int32), quant)
+        weight = self.builder.constant(f"{name}_weight", data, Quant.per_channel(scales, axis))
+        quant = Quant.per_channel(scales * self.builder.type(x).scale, 0)
+        bias = self.builder.constant(f"{name}_bias", self._rng.integers(-500, 500, outputs).astype(np.int32), quant)
         return weight, bias
 
 
-def _fused(activation: Activation) -> OpActivation:
-    return OpActivation[activation.name]
+def _conv(writer: _Writer, name: str, layer: Conv, x: str) -> str:
+    channels = writer.builder.type(x).shape[-1]
+    if layer.groups == channels and layer.groups > 1:
+        weights = writer.constants(name, (1, *layer.kernel, layer.width), 3, x)
+        return writer.activated(name, lambda fused: DepthwiseConv2D(
+            layer.stride, layer.explicit_pads, layer.dilation, layer.width // channels, fused),
+            layer.activation, [x, *weights])
+    weights = writer.constants(name, (layer.width, *layer.kernel, channels // layer.groups), 0, x)
+    return writer.activated(name, lambda fused: Conv2D(
+        layer.stride, layer.explicit_pads, layer.dilation, layer.groups, fused), layer.activation, [x, *weights])
 
 
-def _range(activation: Activation) -> tuple[float, int]:
-    return SIGNED if activation is Activation.NONE else POSITIVE
+def _fc(writer: _Writer, name: str, layer: Fc, x: str) -> str:
+    weights = writer.constants(name, (layer.width, writer.builder.type(x).shape[-1]), 0, x)
+    return writer.activated(name, FullyConnected, layer.activation, [x, *weights])
+
+
+def _pool(writer: _Writer, name: str, layer: Pool, x: str) -> str:
+    kind = MaxPool2D if layer.kind is PoolKind.MAX else AveragePool2D
+    return writer.builder.quantized(kind(layer.kernel, layer.strides, layer.pads), [x], *writer.quant(x), name)
+
+
+def _mean(writer: _Writer, name: str, layer: Mean, x: str) -> str:
+    return writer.builder.quantized(MeanOp((1, 2)), [x], *writer.quant(x), name)
+
+
+def _global_mean(writer: _Writer, name: str, layer: GlobalMean, x: str) -> str:
+    return writer.builder.quantized(MeanOp((1, 2), True), [x], *writer.quant(x), name)
+
+
+def _flatten(writer: _Writer, name: str, layer: Flatten, x: str) -> str:
+    flat = (1, math.prod(writer.builder.type(x).shape[1:]))
+    return writer.builder.quantized(Reshape(flat), [x], *writer.quant(x), name)
+
+
+def _add(writer: _Writer, name: str, layer: Add, *inputs: str) -> str:
+    return writer.activated(name, AddOp, layer.activation, list(inputs))
+
+
+def _scale(writer: _Writer, name: str, layer: Scale, *inputs: str) -> str:
+    return writer.builder.quantized(Mul(), list(inputs), *SIGNED, name)
+
+
+def _concat(writer: _Writer, name: str, layer: Concat, *inputs: str) -> str:
+    quant = writer.quant(inputs[0])
+    same = [x if writer.quant(x) == quant else writer.builder.quantized(Requantize(), [x], *quant, f"{name}_{k}")
+            for k, x in enumerate(inputs)]
+    axis = len(writer.builder.shape(inputs[0])) - 1
+    y = writer.builder.quantized(ConcatOp(axis), same, *quant, name)
+    if layer.activation is Activation.NONE:
+        return y
+    return writer.builder.quantized(Relu(), [y], *quant, f"{name}_relu")
+
+
+def _channels(writer: _Writer, name: str, layer: Channels, x: str) -> str:
+    shape = writer.builder.shape(x)
+    begin = (*(0,) * (len(shape) - 1), layer.begin)
+    size = (*shape[:-1], layer.end - layer.begin)
+    return writer.builder.quantized(Slice(begin, size, (1,) * len(shape)), [x], *writer.quant(x), name)
+
+
+def _shuffle(writer: _Writer, name: str, layer: Shuffle, x: str) -> str:
+    """Channels as (groups, n), transposed to (n, groups)."""
+    b, quant = writer.builder, writer.quant(x)
+    n, h, w, c = b.shape(x)
+    split = b.quantized(Reshape((n, h, w, layer.groups, c // layer.groups)), [x], *quant, f"{name}_split")
+    swapped = b.quantized(Transpose((0, 1, 2, 4, 3)), [split], *quant, name)
+    return b.quantized(Reshape((n, h, w, c)), [swapped], *quant, f"{name}_join")
+
+
+WRITERS: dict[type[Layer], Callable[..., str]] = {
+    Conv: _conv,
+    Fc: _fc,
+    Pool: _pool,
+    Mean: _mean,
+    GlobalMean: _global_mean,
+    Flatten: _flatten,
+    Add: _add,
+    Scale: _scale,
+    Concat: _concat,
+    Channels: _channels,
+    Shuffle: _shuffle,
+}

@@ -8,12 +8,14 @@ from typing import Protocol, cast
 from .. import registry
 from ..errors import InputError
 from ..types import Shape
-from ._blocks import Block
+from ._blocks import Block, Join
+from ._layers import Fc
 from ._spec import NetSpec
 
 PACKAGE = "ratti.nets"
 ID = re.compile(r"(?P<family>[a-z][a-z0-9_]*)-(?P<width>\d+(\.\d+)?)-(?P<resolution>\d+)")
 MAX_WIDTH, MAX_RESOLUTION = 4.0, 1024
+JOIN_HIDDEN, JOIN_WIDTH = 16, 32
 
 
 class Family(Protocol):
@@ -44,13 +46,14 @@ def resolution(net_id: str) -> int:
     return _parse(net_id)[2]
 
 
-def spec(net_id: str, *, input_shape: Shape | None = None, classes: int | None = None) -> NetSpec:
+def spec(net_id: str, *, input_shape: Shape | None = None, classes: int | None = None, numbers: int = 0) -> NetSpec:
     """The net that `net_id` stands for.
 
     Args:
         net_id: such as `mobilenet_v2-0.35-96`.
         input_shape: (H, W, C) of the data; H must be the id's resolution. None: the family's own.
         classes: how many the data has. None: the family's own.
+        numbers: how many numbers stand beside each sample; they join the features before the last layer.
 
     Raises:
         InputError: an unknown family, a malformed id, or an input that does not go with it.
@@ -64,7 +67,12 @@ def spec(net_id: str, *, input_shape: Shape | None = None, classes: int | None =
     classes = family.DEFAULT_CLASSES if classes is None else classes
     if classes < 2:
         raise InputError(f"{net_id}: {classes} classes; at least 2 are needed")
-    return NetSpec(net_id, tuple(shape), family.blocks(width, tuple(shape), classes))
+    blocks = family.blocks(width, tuple(shape), classes)
+    if numbers:
+        if not isinstance(blocks[-1], Fc):
+            raise InputError(f"{net_id} takes no numbers beside its input")
+        blocks = (*blocks[:-1], Join(JOIN_HIDDEN, JOIN_WIDTH), blocks[-1])
+    return NetSpec(net_id, tuple(shape), blocks, numbers)
 
 
 def _parse(net_id: str) -> tuple[str, float, int]:

@@ -3,6 +3,7 @@
     schema: ratti.net/1
     name: micro-1.0-8
     input: [8, 8, 1]                      # H, W, C
+    numbers: 2                            # beside the input; left out where there are none
     blocks:
       - conv: {width: 12, kernel: 3, stride: 2, activation: relu}
       - separable: {width: 24}
@@ -32,11 +33,15 @@ from ._spec import KIND_OF, NetSpec
 
 SCHEMA = "ratti.net/1"
 FIELDS = {"schema", "name", "input", "blocks"}
+OPTIONAL = {"numbers"}
+_KINDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number with a point"}
 
 
 def to_yaml(spec: NetSpec) -> str:
     """The text of `net.yaml`; `from_yaml` gives the same spec back."""
-    lines = [f"schema: {SCHEMA}", f"name: {_flow(spec.name)}", f"input: {_flow(list(spec.input_shape))}", "blocks:"]
+    lines = [f"schema: {SCHEMA}", f"name: {_flow(spec.name)}", f"input: {_flow(list(spec.input_shape))}"]
+    lines += [f"numbers: {spec.numbers}"] if spec.numbers else []
+    lines.append("blocks:")
     for block in spec.blocks:
         lines.append(f"  - {KIND_OF[type(block)]}: {_flow(_fields(block))}")
     return "\n".join(lines) + "\n"
@@ -55,17 +60,20 @@ def from_yaml(text: str, where: str = "net.yaml") -> NetSpec:
         raise FormatError(f"{where}: not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         raise FormatError(f"{where}: not a net; its first line must be 'schema: {SCHEMA}'")
-    _check_names(set(raw), FIELDS, where)
+    _check_names(set(raw), FIELDS | OPTIONAL, where)
     missing = sorted(FIELDS - set(raw))
     if missing:
         raise InputError(f"{where}: {', '.join(missing)} missing")
     shape = raw["input"]
     if not isinstance(shape, list) or len(shape) != 3 or any(not _is_int(d) for d in shape):
         raise InputError(f"{where}: input must be [H, W, C], not {shape!r}")
+    numbers = raw.get("numbers", 0)
+    if not _is_int(numbers):
+        raise InputError(f"{where}: numbers must be a whole number, not {numbers!r}")
     if not isinstance(raw["blocks"], list):
         raise InputError(f"{where}: blocks must be a list")
     blocks = tuple(_block(entry, f"{where}, block {n}") for n, entry in enumerate(raw["blocks"], 1))
-    return NetSpec(str(raw["name"]), tuple(shape), blocks)
+    return NetSpec(str(raw["name"]), tuple(shape), blocks, numbers)
 
 
 def read(path: Path) -> NetSpec:
@@ -117,9 +125,9 @@ def _value(value: Any, hint: Any, where: str) -> Any:
         return tuple(values)
     if hint is bool and isinstance(value, bool):
         return value
-    if hint is int and _is_int(value):
+    if (hint is int and _is_int(value)) or (hint is float and isinstance(value, float)):
         return value
-    raise InputError(f"{where} must be {'true or false' if hint is bool else 'a whole number'}, not {value!r}")
+    raise InputError(f"{where} must be {_KINDS[hint]}, not {value!r}")
 
 
 def _fields(block: Block) -> dict[str, Any]:

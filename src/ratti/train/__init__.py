@@ -10,21 +10,30 @@ except ImportError:
     raise MissingDependencyError("torch", "train", "training") from None
 
 from .config import Optimizer, TrainConfig
-from .loop import Trained, evaluate, predict, tensor, threads, train
+from .goals import CrossEntropy, Distillation, FeatureMatching, Goal, ModelTeacher, StoredTeacher
+from .loop import Fitted, Trained, evaluate, fit, predict, tensors, threads, train
 from .state import Epoch
 from .weights import load as load_weights
 from .weights import save as save_weights
 
 __all__ = [
+    "CrossEntropy",
+    "Distillation",
     "Epoch",
+    "FeatureMatching",
+    "Fitted",
+    "Goal",
+    "ModelTeacher",
     "Optimizer",
+    "StoredTeacher",
     "TrainConfig",
     "Trained",
     "evaluate",
+    "fit",
     "load_weights",
     "predict",
     "save_weights",
-    "tensor",
+    "tensors",
     "threads",
     "train",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import math
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from ..data import Augment, Dataset, Part, Score, score
 from ..errors import InputError
@@ -20,6 +22,7 @@ from ..nets import NetSpec, build, to_yaml
 from ..types import Array
 from . import state as checkpoints
 from .config import Optimizer, TrainConfig
+from .goals import CrossEntropy, Goal
 from .progress import bar
 from .state import Epoch, State
 
@@ -44,13 +47,14 @@ class Trained:
 
 
 def train(spec: NetSpec, dataset: Dataset, config: TrainConfig | None = None, *, run_dir: Path | None = None,
-          initial: nn.Module | None = None, progress: bool = True,
+          initial: nn.Module | None = None, goal: Goal | None = None, progress: bool = True,
           on_epoch: Callable[[Epoch], None] | None = None) -> Trained:
     """Trains the net of `spec` on the train part of `dataset` and keeps the best epoch on its validation part.
 
     Args:
         run_dir: where the checkpoint lives; an interrupted run goes on from there, a finished one returns at once.
         initial: weights to start from (a module of the same spec); None: random ones from the seed.
+        goal: what is made small; None: the cross entropy that `config` describes.
         progress: a bar with the time left on stderr.
         on_epoch: called after each epoch.
 
@@ -60,44 +64,83 @@ def train(spec: NetSpec, dataset: Dataset, config: TrainConfig | None = None, *,
     """
     config = config or TrainConfig()
     _check(spec, dataset)
-    identity = {"net": _digest(to_yaml(spec)), "data": dataset.digest(), "settings": _digest(config.to_json())}
+    model = build(spec, config.seed)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as NHWC samples are: a fifth faster
+    if initial is not None:
+        model.load_state_dict(initial.state_dict())
+    fitted = fit(model, dataset, config, identity={"net": _digest(to_yaml(spec))}, run_dir=run_dir, goal=goal,
+                 progress=progress, on_epoch=on_epoch)
+    return Trained(spec, model, config, fitted.history, fitted.best_epoch, fitted.val, fitted.seconds)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What `fit` did; the model holds the weights of the best epoch."""
+
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    val: Score
+    seconds: float
+
+
+def fit(model: nn.Module, dataset: Dataset, config: TrainConfig, *, identity: dict[str, str],
+        run_dir: Path | None = None, goal: Goal | None = None, progress: bool = True,
+        on_epoch: Callable[[Epoch], None] | None = None) -> Fitted:
+    """Trains any module in place, an exported program with fake quantization too, and leaves its best weights in it.
+
+    `identity` says which model this is: a checkpoint of another one is refused. The rest as `train`.
+    """
+    goal = goal or CrossEntropy(config.label_smoothing, _class_weights(dataset) if config.class_weights else None)
+    identity = {**identity, "data": dataset.digest(), "settings": _digest(config.to_json()), "goal": goal.identity}
     path = run_dir / CHECKPOINT if run_dir is not None else None
     with threads(config.threads):
-        state = _start(spec, config, initial)
+        state = _start(model, config)
         if path is not None and path.exists():
             checkpoints.restore(state, path, identity)
         with bar(config.epochs, len(state.history), progress) as advance:
             while len(state.history) < config.epochs and not _patience_is_over(state, config):
-                epoch = _epoch(state, dataset, config)
+                epoch = _epoch(state, dataset, config, goal)
                 if path is not None:
                     checkpoints.save(state, path, identity)
                 advance(epoch, state.best_epoch)
                 if on_epoch is not None:
                     on_epoch(epoch)
         state.model.load_state_dict(state.best)
-        state.model.eval()
+        set_mode(state.model, training=False)
         val = evaluate(state.model, dataset, dataset.val)
-    return Trained(spec, state.model, config, tuple(state.history), state.best_epoch, val, state.seconds)
+    return Fitted(tuple(state.history), state.best_epoch, val, state.seconds)
 
 
-def predict(model: nn.Module, dataset: Dataset, x: Array, batch_size: int = 256) -> Array:
-    """Logits (N, classes) float32 of samples x (N, H, W, C) as the data set holds them.
+def set_mode(model: nn.Module, training: bool) -> None:
+    """Training or evaluation; in an exported program only the observers of ranges change: they learn or stand still."""
+    if not isinstance(model, GraphModule):
+        model.train(training)
+        return
+    for module in model.modules():
+        observe = getattr(module, "enable_observer", None)  # of torchao's fake quantization
+        if callable(observe):
+            observe(training)
+
+
+def predict(model: nn.Module, dataset: Dataset, part: Part, batch_size: int = 256) -> Array:
+    """Logits (N, classes) float32 of the samples of `part`.
 
     `model` is in eval mode, or a quantized program (`ratti.compress`).
     """
     with torch.inference_mode():
-        batches = [model(tensor(dataset, x[i : i + batch_size])).numpy() for i in range(0, len(x), batch_size)]
+        batches = [model(*tensors(dataset, batch)).numpy() for batch in part.batches(batch_size)]
     return np.concatenate(batches)
 
 
 def evaluate(model: nn.Module, dataset: Dataset, part: Part) -> Score:
     """Score of `model` on a part of `dataset`."""
-    return score(predict(model, dataset, part.x), part.y)
+    return score(predict(model, dataset, part), part.y)
 
 
-def tensor(dataset: Dataset, x: Array) -> Tensor:
-    """Samples (N, H, W, C) as the real-valued (N, C, H, W) tensor that a net takes."""
-    return torch.from_numpy(dataset.normalization.real(x)).permute(0, 3, 1, 2)
+def tensors(dataset: Dataset, part: Part) -> tuple[Tensor, ...]:
+    """What a net takes for the samples of `part`, real values: (N, C, H, W), and (N, numbers) where there are any."""
+    x, *numbers = (torch.from_numpy(a) for a in dataset.real(part))
+    return x.permute(0, 3, 1, 2), *numbers
 
 
 @contextlib.contextmanager
@@ -114,15 +157,14 @@ def threads(count: int) -> Iterator[None]:
 def _check(spec: NetSpec, dataset: Dataset) -> None:
     if spec.input_shape != dataset.input_shape:
         raise InputError(f"{spec.name} takes inputs of {spec.input_shape}, {dataset.name} has {dataset.input_shape}")
+    if spec.numbers != dataset.numbers:
+        raise InputError(f"{spec.name} takes {spec.numbers} numbers beside its input, {dataset.name} has "
+                         f"{dataset.numbers}")
     if spec.classes != dataset.classes:
         raise InputError(f"{spec.name} has {spec.classes} outputs, {dataset.name} has {dataset.classes} classes")
 
 
-def _start(spec: NetSpec, config: TrainConfig, initial: nn.Module | None) -> State:
-    model = build(spec, config.seed)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as NHWC samples are: a fifth faster
-    if initial is not None:
-        model.load_state_dict(initial.state_dict())
+def _start(model: nn.Module, config: TrainConfig) -> State:
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -135,25 +177,24 @@ def _start(spec: NetSpec, config: TrainConfig, initial: nn.Module | None) -> Sta
     return State(model, optimizer, average, _copy(model.state_dict()))
 
 
-def _epoch(state: State, dataset: Dataset, config: TrainConfig) -> Epoch:
+def _epoch(state: State, dataset: Dataset, config: TrainConfig, goal: Goal) -> Epoch:
     """One pass over the train part, then validation; updates `state`."""
     started = time.monotonic()
     number = len(state.history) + 1
     rng = np.random.default_rng([config.seed, number])
     augment = config.augment or Augment.light(dataset)
-    weight = _class_weights(dataset) if config.class_weights else None
-    loss_of = nn.CrossEntropyLoss(weight, label_smoothing=config.label_smoothing)
     batches = _batches(len(dataset.train), config.batch_size, rng)
     total = 0.0
-    state.model.train()
+    set_mode(state.model, training=True)
     for i, index in enumerate(batches):
         step = (number - 1) * len(batches) + i
         for group in state.optimizer.param_groups:
             group["lr"] = config.rate(step, config.epochs * len(batches))
-        logits = state.model(tensor(dataset, augment(dataset.train.x[index], rng)))
-        loss = loss_of(logits, torch.from_numpy(dataset.train.y[index]))
+        samples = dataset.train.take(index)
+        inputs = tensors(dataset, dataclasses.replace(samples, x=augment(samples.x, rng)))
+        loss = goal(state.model, inputs, torch.tensor(samples.y), index)
         state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
         total += float(loss.detach()) * len(index)
         _update_average(state, config, step)
@@ -172,8 +213,8 @@ def _validate(state: State, dataset: Dataset) -> tuple[float, Score]:
     trained = _copy(state.model.state_dict()) if state.average is not None else None
     if state.average is not None:
         state.model.load_state_dict(state.average)
-    state.model.eval()
-    logits = predict(state.model, dataset, dataset.val.x)
+    set_mode(state.model, training=False)
+    logits = predict(state.model, dataset, dataset.val)
     if trained is not None:
         state.model.load_state_dict(trained)
     labels = torch.tensor(dataset.val.y)

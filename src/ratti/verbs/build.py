@@ -26,7 +26,7 @@ from .check import CheckResult, Limits, check
 from .export import c_files, check_folder, write_files
 
 if TYPE_CHECKING:
-    from ..data import Dataset, Score
+    from ..data import Dataset, Part, Score
     from ..train import Trained
 
 SCHEMA = "ratti.build/1"
@@ -177,7 +177,8 @@ def _dataset(recipe: Recipe, model: ModelRecipe) -> tuple[nets.NetSpec, Dataset]
         side = nets.resolution(model.net)
         options = Options((side, side), max_bad_share=bad)
     dataset = load(recipe.data, options)
-    return nets.spec(model.net, input_shape=dataset.input_shape, classes=dataset.classes), dataset
+    spec = nets.spec(model.net, input_shape=dataset.input_shape, classes=dataset.classes, numbers=dataset.numbers)
+    return spec, dataset
 
 
 @dataclass(frozen=True)
@@ -209,9 +210,9 @@ class _Job:
         from ..train import predict, save_weights
 
         test = self.dataset.open_test("final report")
-        float_score = _score(predict(trained.model, self.dataset, test.x), test.y)
-        codes = self._codes(graph, test.x)
-        (outputs,) = interpreter.run_batch(graph, [codes])
+        float_score = _score(predict(trained.model, self.dataset, test), test.y)
+        codes = self._codes(graph, test)
+        (outputs,) = interpreter.run_batch(graph, codes)
         int8_score = _score(outputs, test.y)
         device = tuple(self._on_device(graph, c, codes, outputs, test.y) for c in checks if c.instructions is not None)
         bundle = root / _folder(self.model.net)
@@ -243,11 +244,14 @@ class _Job:
     def _own_recipe(self) -> Recipe:
         return dataclasses.replace(self.recipe, models=(self.model,))
 
-    def _codes(self, graph: Graph, x: Array) -> Array:
-        """Input codes of samples: (N, H, W, C)."""
-        type = graph.type(graph.inputs[0])
-        assert type.quant is not None
-        return type.quant.quantize(self.dataset.normalization.real(x), type.dtype)
+    def _codes(self, graph: Graph, part: Part) -> list[Array]:
+        """Codes of samples for each input of the graph: (N, H, W, C), and maybe (N, numbers)."""
+        codes = []
+        for name, real in zip(graph.inputs, self.dataset.real(part), strict=True):
+            type = graph.type(name)
+            assert type.quant is not None
+            codes.append(type.quant.quantize(real, type.dtype))
+        return codes
 
     def _check(self, graph: Graph, target: str) -> CheckResult:
         """The figures at the recipe's setting; `auto` takes size where speed does not fit."""
@@ -259,13 +263,13 @@ class _Job:
         return result
 
     def _on_device(
-        self, graph: Graph, checked: CheckResult, codes: Array, want: Array, labels: Array
+        self, graph: Graph, checked: CheckResult, codes: list[Array], want: Array, labels: Array
     ) -> DeviceAccuracy:
         assert checked.instructions is not None
-        count = int(np.clip(DEVICE_INSTRUCTIONS // checked.instructions, 8, len(codes)))
+        count = int(np.clip(DEVICE_INSTRUCTIONS // checked.instructions, 8, len(labels)))
         # Evenly spread: test sets are often sorted by class.
-        chosen = np.linspace(0, len(codes) - 1, count).round().astype(np.int64)
-        rows = [[codes[k : k + 1]] for k in chosen]
+        chosen = np.linspace(0, len(labels) - 1, count).round().astype(np.int64)
+        rows = [[c[k : k + 1] for c in codes] for k in chosen]
         measured = deploy(graph, targets.load(checked.target), rows, checked.optimize, self.limits.ram_bytes)
         got = np.concatenate([row[0] for row in outputs_of(measured)])
         accuracy = _score(got, labels[chosen]).accuracy
@@ -273,11 +277,13 @@ class _Job:
 
     def _write_c(self, graph: Graph, folder: Path) -> None:
         """C for each instruction set of the targets, and vectors from validation samples."""
-        codes = self._codes(graph, self.dataset.val.x[:VECTORS])
-        (outputs,) = interpreter.run_batch(graph, [codes])
-        np.savez(folder / "vectors.npz", input_0=codes, output_0=outputs, labels=self.dataset.val.y[:VECTORS])
+        part = self.dataset.val.take(slice(VECTORS))
+        codes = self._codes(graph, part)
+        (outputs,) = interpreter.run_batch(graph, codes)
+        inputs = {f"input_{k}": c for k, c in enumerate(codes)}
+        np.savez(folder / "vectors.npz", **inputs, output_0=outputs, labels=part.y)  # type: ignore[arg-type]
         for isa in sorted({targets.load(t).isa for t in self.model.targets} | {"portable"}):
-            write_files(c_files(graph, isa, None, [codes]), folder / "c" / isa)
+            write_files(c_files(graph, isa, None, codes), folder / "c" / isa)
 
 
 def _score(outputs: Array, labels: Array) -> Score:
@@ -320,7 +326,7 @@ def default_net(data: Dataset, target_ids: Sequence[str], limits: Limits, side: 
     room = min(room, limits.flash_bytes or room)
     for net in _stock(side):
         try:
-            spec = nets.spec(net, input_shape=data.input_shape, classes=data.classes)
+            spec = nets.spec(net, input_shape=data.input_shape, classes=data.classes, numbers=data.numbers)
         except InputError:
             continue
         if spec.parameters > room:  # at a byte each: no need to compile it

@@ -1,13 +1,10 @@
 """A folder of pictures: `train/<class>/*` and `test/<class>/*`, or `<class>/*` alone, which is split here.
 
-`groups.csv` beside them (columns `file` and `group`; `file` relative to the folder) names the samples that belong
-together: one leaf, one part on the bench, one person. A group is never in two parts.
+`groups.csv` says which pictures belong together (`_folders`). A group is never in two parts.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ from .. import images
 from ..dataset import BadFile, Dataset, Kind, LoadReport, Part
 from ..options import Options
 from ..split import cut_by_group
+from ._folders import classes, read_groups, samples
 
 FORMS = "a folder with train/<class>/ and test/<class>/ (or <class>/ alone) of pictures"
 DEFAULT_SIZE = (96, 96)
@@ -37,7 +35,7 @@ class _Loader:
         self.root, self.options = root, options
         self.bad: list[BadFile] = []
         self.notes: list[str] = []
-        self.groups = self._read_groups()
+        self.groups = read_groups(root)
 
     def dataset(self) -> Dataset:
         root, options = self.root, self.options
@@ -45,14 +43,16 @@ class _Loader:
         if has_test and not has_train:
             raise DataError(f"{root}: a test folder but no train folder; add train/<class>/ with pictures")
         top = root / "train" if has_train else root
-        class_names = _classes(top)
+        class_names = classes(top)
         if not class_names:
-            hint = " (pictures lie directly in it: sort them into one folder a class)" if _pictures(top)[0] else ""
+            hint = ""
+            if samples(top, images.SUFFIXES)[0]:
+                hint = " (pictures lie directly in it: sort them into one folder a class)"
             raise DataError(f"{top}: no class folders{hint}")
         if len(class_names) < 2:
             raise DataError(f"{top}: one class ({class_names[0]}); at least 2 are needed")
         if has_test:
-            strange = sorted(set(_classes(root / "test")) - set(class_names))
+            strange = sorted(set(classes(root / "test")) - set(class_names))
             if strange:
                 raise DataError(f"{root / 'test'}: class {', '.join(strange)} is not in train; "
                             f"train has {', '.join(class_names)}")
@@ -79,7 +79,7 @@ class _Loader:
     def _list(self, folder: Path, class_names: list[str]) -> list[tuple[Path, int]]:
         files: list[tuple[Path, int]] = []
         for c, name in enumerate(class_names):
-            found, others = _pictures(folder / name)
+            found, others = samples(folder / name, images.SUFFIXES)
             files += [(path, c) for path in found]
             if others:
                 self.notes.append(f"{folder / name}: {len(others)} files are no pictures by their names "
@@ -116,34 +116,3 @@ class _Loader:
             more = f"; and {len(self.bad) - 3} more" if len(self.bad) > 3 else ""
             raise DataError(f"{self.root}: {len(self.bad)} of {total} pictures cannot be read ({named}{more}); "
                             f"repair or remove them, or leave them out (--skip-damaged)")
-
-    def _read_groups(self) -> Mapping[str, str]:
-        path = self.root / "groups.csv"
-        if not path.is_file():
-            return {}
-        try:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = csv.DictReader(file)
-                columns = list(rows.fieldnames or ())
-                if not {"file", "group"} <= set(columns):
-                    raise DataError(f"{path}: columns {', '.join(columns)}; 'file' and 'group' are needed")
-                groups = {row["file"]: row["group"] for row in rows}
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{path}: not a CSV file in UTF-8 ({error})") from None
-        empty = [file for file, group in groups.items() if not file or not group]
-        if empty:
-            raise DataError(f"{path}: the row of '{empty[0]}' has no group")
-        return groups
-
-
-def _classes(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _pictures(folder: Path) -> tuple[list[Path], list[Path]]:
-    """(pictures, other files) below `folder`, sorted; hidden files are neither."""
-    found = folder.rglob("*") if folder.is_dir() else ()
-    files = sorted(p for p in found if p.is_file() and not p.name.startswith("."))
-    pictures = [p for p in files if p.suffix.lower() in images.SUFFIXES]
-    return pictures, [p for p in files if p.suffix.lower() not in images.SUFFIXES]
-

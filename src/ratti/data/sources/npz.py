@@ -1,8 +1,8 @@
 """Arrays in an `.npz` file: `x_train, y_train, x_test, y_test` (or `x, y`, split here) and, optionally, `class_names`.
 
 uint8 arrays (N, H, W) or (N, H, W, 1 or 3) are images. Others are signals: (N, T), (N, T, C) or (N, H, W, C), of
-integers or floats. Groups come from `groups`, `patient`, `speaker` or `subject` (with `_train` and `_test`). Pickles
-are refused.
+integers or floats. `numbers` or `rr` (with `_train` and `_test`), (N,) or (N, K), stand beside the samples. Groups come
+from `groups`, `patient`, `speaker` or `subject` (with `_train` and `_test`). Pickles are refused.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..options import Options
 from ..split import cut_by_group, own_groups
 
 FORMS = "an .npz file with x_train, y_train, x_test, y_test (or x, y)"
+NUMBER_KEYS = ("numbers", "rr")
 GROUP_KEYS = ("groups", "group", "patient", "speaker", "subject")
 
 
@@ -42,7 +43,7 @@ def load(source: str, options: Options) -> Dataset:
     kind = Kind.IMAGE if all(is_image for _, is_image in xs.values()) else Kind.SIGNAL
     resized = {name: _resized(source, x, kind, options) for name, (x, _) in xs.items()}
     parts = {name: _part(source, name, resized[name], labels[name], arrays) for name in names}
-    known = {"class_names", *(k + n for n in names for k in ("x", "y", *GROUP_KEYS))}
+    known = {"class_names", *(k + n for n in names for k in ("x", "y", *GROUP_KEYS, *NUMBER_KEYS))}
     ignored = sorted(set(arrays) - known)
     notes = [f"not used: {', '.join(ignored)}"] if ignored else []
     if whole:
@@ -122,10 +123,24 @@ def _labels(source: str, arrays: Mapping[str, Array], names: tuple[str, ...]) ->
 
 
 def _part(source: str, name: str, x: Array, y: Array, arrays: Mapping[str, Array]) -> Part:
+    numbers = _numbers(source, name, len(x), arrays)
     key = next((k + name for k in GROUP_KEYS if k + name in arrays), None)
     if key is None:
-        return Part(x, y, own_groups(len(x), f"sample{name}"))
+        return Part(x, y, own_groups(len(x), f"sample{name}"), numbers)
     groups = arrays[key]
     if groups.shape != (len(x),):
         raise DataError(f"{source}: {key} has shape {groups.shape}; ({len(x)},) is needed, one group a sample")
-    return Part(x, y, groups.astype(np.str_))
+    return Part(x, y, groups.astype(np.str_), numbers)
+
+
+def _numbers(source: str, name: str, samples: int, arrays: Mapping[str, Array]) -> Array | None:
+    key = next((k + name for k in NUMBER_KEYS if k + name in arrays), None)
+    if key is None:
+        return None
+    numbers = arrays[key].reshape(-1, 1) if arrays[key].ndim == 1 else arrays[key]
+    if numbers.ndim != 2 or len(numbers) != samples or numbers.dtype.kind not in "iuf":
+        raise DataError(f"{source}: {key} is {numbers.dtype} of shape {numbers.shape}; numbers of shape "
+                        f"({samples}, K) are needed, a row a sample")
+    if not np.isfinite(numbers).all():
+        raise DataError(f"{source}: {key} holds values that are not finite")
+    return numbers.astype(np.float32)

@@ -1,5 +1,5 @@
-/* Integer operations that a core lacks and the compiler calls by name: 64-bit shifts, products and quotients, and
-   32-bit division where there is no divide instruction. Written in operations that no core lacks, so that nothing here
+/* Integer operations that a core lacks and the compiler calls by name: 64-bit shifts, products and quotients, leading
+   zeros, and 32-bit division where there is no divide instruction. Written in operations that no core lacks, so that nothing here
    calls itself. Products are in arithmetic_arm.S and multiply_riscv.S. */
 #include <stdint.h>
 
@@ -52,6 +52,19 @@ int64_t __ashrdi3(int64_t value, int bits)
         v.half.high = (uint32_t)(high >> bits);
     }
     return (int64_t)v.all;
+}
+
+/* Leading zeros, by halves; undefined for 0. */
+int __clzsi2(uint32_t x)
+{
+    int n = 0, width = 16;
+    for (; width; width >>= 1) {
+        if (!(x >> (32 - width))) {
+            n += width;
+            x <<= width;
+        }
+    }
+    return n;
 }
 
 /* Quotient; the remainder through the pointer. Division by zero gives all ones and the dividend, as RISC-V defines. */

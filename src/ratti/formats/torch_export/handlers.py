@@ -15,14 +15,16 @@ from ...ops.base import Activation, Op
 from ...ops.conv2d import Conv2D
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
+from ...ops.hard_swish import HardSwish
 from ...ops.max_pool2d import MaxPool2D
 from ...ops.mean import Mean
+from ...ops.mul import Mul
 from ...ops.relu import Relu
 from ...ops.relu6 import Relu6
-from ...ops.reshape import Reshape
 from ...ops.softmax import Softmax
 from ...types import Array, Shape
 from .importer import NHWC, ROWS, Constant, Importer, Pads, Tensor
+from .moves import MOVES
 from .program import CLAMPS, RELU, RELU6, activation_of, arguments, flat, name, pair, place, target
 
 if TYPE_CHECKING:
@@ -96,6 +98,23 @@ def add(importer: Importer, node: Node) -> None:
     importer.emit(node, end, Add(activation), [first.value, second.value], first.order, first.columns)
 
 
+def multiply(importer: Importer, node: Node) -> None:
+    """A product of two maps; one of them may be (N, C, 1, 1)."""
+    if any(not hasattr(a, "op") for a in node.args[:2]):
+        raise UnsupportedError(f"{place(node)}: only the product of two tensors is supported")
+    first, second = importer.tensor(node, 0), importer.tensor(node, 1)
+    if first.order != second.order or not _equal(first.columns, second.columns):
+        shapes = " and ".join(str(importer.builder.shape(t.value)) for t in (first, second))
+        raise UnsupportedError(f"{place(node)}: the product of {shapes} in different orders of axes")
+    end, _, activation = importer.chain(node)
+    importer.emit(node, end, Mul(activation), [first.value, second.value], first.order, first.columns)
+
+
+def hard_swish(importer: Importer, node: Node) -> None:
+    source = importer.tensor(node, 0)
+    importer.emit(node, node, HardSwish(), [source.value], source.order, source.columns)
+
+
 def activation(importer: Importer, node: Node) -> None:
     """An activation that no op before it could take in."""
     source = importer.tensor(node, 0)
@@ -146,31 +165,6 @@ def adaptive_pool(importer: Importer, node: Node) -> None:
     importer.emit(node, node, Mean((1, 2), True), [source.value], NHWC)
 
 
-def flatten(importer: Importer, node: Node) -> None:
-    """Any op that gives the same elements as (N, C)."""
-    source = importer.tensor(node, 0)
-    shape, rank = importer.builder.shape(source.value), len(node.meta["val"].shape)
-    if len(shape) == 2 and rank == 2:
-        importer.rename(node, source)
-        return
-    if rank != 2 or len(shape) != 4 or source.order[0] != 0:
-        raise UnsupportedError(f"{place(node)}: {target(node)} to {rank} dimensions; only to (N, C) is supported")
-    # Torch counts the elements in its own order of axes, the value in the stored one.
-    axes = [source.order.index(a) - 1 for a in (1, 2, 3)]
-    stored_of_torch = np.arange(int(np.prod(shape[1:]))).reshape(shape[1:]).transpose(axes).ravel()
-    torch_of_stored = np.argsort(stored_of_torch)
-    same = bool((torch_of_stored == np.arange(len(torch_of_stored))).all())
-    op = Reshape((importer.batch, len(torch_of_stored)))
-    importer.emit(node, node, op, [source.value], ROWS, None if same else torch_of_stored)
-
-
-def permute(importer: Importer, node: Node) -> None:
-    """Only the order of the axes changes in torch; the stored value stays as it is."""
-    source = importer.tensor(node, 0)
-    dims = [d % len(source.order) for d in arguments(node, ("input", "dims"))["dims"]]
-    importer.rename(node, dataclasses.replace(source, order=tuple(dims.index(a) for a in source.order)))
-
-
 def pad(importer: Importer, node: Node) -> None:
     constant = target(node) == "aten.constant_pad_nd.default"
     given = arguments(node, ("input", "pads", "value") if constant else ("input", "pads", "mode", "value"))
@@ -206,12 +200,10 @@ HANDLERS: dict[str, Callable[[Importer, Node], None]] = {
     "aten.mean.dim": mean,
     "aten.pad.default": pad,
     "aten.constant_pad_nd.default": pad,
-    "aten.permute.default": permute,
     "aten.softmax.int": softmax,
-    "aten.flatten.using_ints": flatten,
-    "aten.view.default": flatten,
-    "aten.reshape.default": flatten,
-    "aten.squeeze.dims": flatten,
-    "aten.squeeze.dim": flatten,
+    "aten.mul.Tensor": multiply,
+    "aten.hardswish.default": hard_swish,
+    "aten.hardswish_.default": hard_swish,
+    **MOVES,
     **dict.fromkeys((*RELU, *CLAMPS, *RELU6), activation),
 }

@@ -45,13 +45,15 @@ class Tensor:
     """A torch tensor in the graph: the value that holds it, and how its axes are stored.
 
     `order[s]` is torch's axis at stored axis s. A flattened map keeps the stored order; `columns` then gives, for each
-    stored element, its index in torch's order. `pads` are owed: the next op must add them.
+    stored element, its index in torch's order. `pads` are owed: the next op must add them. `groups`: torch sees the
+    channels as (groups, n), two axes of `order`; stored they are one.
     """
 
     value: str
     order: tuple[int, ...]
     columns: Array | None = None
     pads: Pads | None = None
+    groups: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,14 +93,39 @@ class Importer:
 
     def tensor(self, node: Node, argument: int) -> Tensor:
         """The activation that `node` takes as its argument of that number, with owed padding added."""
-        return self._settled(self._source(node, argument))
+        return self.settled(self.seen(node, argument))
+
+    def seen(self, node: Node, argument: int) -> Tensor:
+        """The same, as it is: padding may be owed."""
+        return self.activation(node.args[argument], node)
+
+    def activation(self, source: Any, user: Node) -> Tensor:
+        """The activation that `user` takes as `source`."""
+        if source not in self.tensors:
+            raise UnsupportedError(f"{place(user)}: an input of {target(user)} is no activation")
+        return self.tensors[source]
+
+    def settled(self, tensor: Tensor) -> Tensor:
+        """`tensor` with owed padding added by an op of its own."""
+        if tensor.pads is None:
+            return tensor
+        top, bottom, left, right = tensor.pads
+        op = Pad(((0, 0), (top, bottom), (left, right), (0, 0)))
+        return Tensor(self.same(op, [tensor.value]), tensor.order)
+
+    def same(self, op: Op, inputs: list[str], label: str = "") -> str:
+        """Adds an op whose output has the quantization of its first input; the name of its value."""
+        quant = self.builder.type(inputs[0]).quant
+        if quant is None:
+            return self.builder.float(op, inputs, label)
+        return self.builder.quantized(op, inputs, *quant.scalar, label)
 
     def map(self, node: Node, argument: int, may_owe_pads: bool = False) -> Tensor:
         """The same, where it must be a map stored as NHWC; `may_owe_pads` leaves the padding to the op."""
-        tensor = self._source(node, argument)
+        tensor = self.seen(node, argument)
         if tensor.order != NHWC:
             raise UnsupportedError(f"{place(node)}: {target(node)} takes (N, C, H, W), which its input is not")
-        return tensor if may_owe_pads else self._settled(tensor)
+        return tensor if may_owe_pads else self.settled(tensor)
 
     def constant(self, node: Any, user: Node) -> Constant:
         """The constant that `user` takes as `node`."""
@@ -186,7 +213,7 @@ class Importer:
     def _call(self, node: Node) -> None:
         op = target(node)
         if op in UNCHANGED:
-            self.rename(node, self._source(node, 0))
+            self.rename(node, self.seen(node, 0))
         elif op == DEQUANTIZE:
             self._dequantize(node)
         elif op == DEQUANTIZE_CHANNELS:
@@ -207,7 +234,7 @@ class Importer:
             self._symmetric(node, np.array(zero_point), 0)
             self.constants[node] = Constant(codes, np.full(codes.shape[0], scale, np.float32))
             return
-        tensor = self._source(node, 0)
+        tensor = self.seen(node, 0)
         if self._quant(node) != self.builder.type(tensor.value).quant:
             raise UnsupportedError(f"{place(node)}: a dequantization with other parameters than the quantization")
         self.tensors[node] = tensor
@@ -217,27 +244,10 @@ class Importer:
             raise UnsupportedError(f"{place(node)}: weights must be symmetric, with a scale per output channel")
 
     def _result(self, node: Node) -> str:
-        tensor = self._settled(self.tensors[node])
+        tensor = self.settled(self.tensors[node])
         if tensor.columns is not None:
             raise UnsupportedError(f"{place(node)}: an output flattened in NCHW order; return the map itself")
         return tensor.value
-
-    def _source(self, node: Node, argument: int) -> Tensor:
-        source: Any = node.args[argument]
-        if source not in self.tensors:
-            raise UnsupportedError(f"{place(node)}: input {argument} of {target(node)} is no activation")
-        return self.tensors[source]
-
-    def _settled(self, tensor: Tensor) -> Tensor:
-        """`tensor` with owed padding added by an op of its own."""
-        if tensor.pads is None:
-            return tensor
-        top, bottom, left, right = tensor.pads
-        op = Pad(((0, 0), (top, bottom), (left, right), (0, 0)))
-        quant = self.builder.type(tensor.value).quant
-        if quant is None:
-            return Tensor(self.builder.float(op, [tensor.value]), tensor.order)
-        return Tensor(self.builder.quantized(op, [tensor.value], *quant.scalar), tensor.order)
 
     def _quant(self, node: Node) -> Quant:
         """The quantization that a quantize or dequantize node of an activation applies."""

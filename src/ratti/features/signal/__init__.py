@@ -1,0 +1,45 @@
+"""Raw windows of a sensor, as they are: only their codes are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...types import Array, Shape
+from ..base import FrontEnd, Program
+
+
+@dataclass(frozen=True)
+class Signal(FrontEnd):
+    """(height * width * channels,) int16, unchanged."""
+
+    shape: tuple[int, int, int]
+
+    name: ClassVar[str] = "signal"
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise ValueError(f"a window is (H, W, C), each at least 1, not {self.shape}")
+
+    @property
+    def samples(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.shape
+
+    def compute(self, samples: Array) -> Array:
+        if samples.ndim != 2 or samples.shape[1] != self.samples or samples.dtype != np.int16:
+            raise ValueError(f"samples are {samples.dtype}{list(samples.shape)}; int16 (N, {self.samples}) is needed")
+        return samples.reshape(-1, *self.shape)
+
+    def program(self) -> Program:
+        return Program("signal/signal.h", "ratti_signal", 1, self.samples, self.samples, self.samples, 0,
+                       ("ratti_signal_sizes", {"samples": self.samples}))
+
+
+FRONT_END = Signal
+EXAMPLES = (Signal((24, 1, 1)), Signal((9, 1, 3)))

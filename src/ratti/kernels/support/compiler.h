@@ -1,0 +1,27 @@
+/* What compilers call differently. */
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define RATTI_INLINE static inline __attribute__((always_inline))
+#define RATTI_NOINLINE __attribute__((noinline))
+#define ratti_copy __builtin_memcpy /* needs no string.h, which bare-metal compilers may lack */
+#define ratti_fill __builtin_memset
+#else
+#include <string.h>
+#define RATTI_INLINE static inline
+#define RATTI_NOINLINE
+#define ratti_copy memcpy
+#define ratti_fill memset
+#endif
+
+#if defined(__clang__)
+#define RATTI_UNROLL _Pragma("clang loop unroll(full)")
+#define RATTI_UNROLL_4 _Pragma("clang loop unroll_count(4)")
+#elif defined(__GNUC__)
+#define RATTI_UNROLL _Pragma("GCC unroll 32")
+#define RATTI_UNROLL_4 _Pragma("GCC unroll 4")
+#else
+#define RATTI_UNROLL
+#define RATTI_UNROLL_4
+#endif

@@ -6,9 +6,21 @@ from functools import cache
 from importlib import import_module, resources
 
 from ..registry import modules
-from .base import FEATURES, Call, Constant, Kernel, Struct, Table, Work
+from .base import FEATURES, Call, Constant, Kernel, Overlap, Struct, Table, Work
 
-__all__ = ["FEATURES", "Call", "Constant", "Kernel", "Struct", "Table", "Work", "all_kernels", "candidates", "source"]
+__all__ = [
+    "FEATURES",
+    "Call",
+    "Constant",
+    "Kernel",
+    "Overlap",
+    "Struct",
+    "Table",
+    "Work",
+    "all_kernels",
+    "candidates",
+    "source",
+]
 
 
 @cache

@@ -88,6 +88,20 @@ class Call:
     scratch_bytes: int | None = None  # None: the function takes no scratch; 0: it takes one, and this call needs none
 
 
+@dataclass(frozen=True)
+class Overlap:
+    """An output that begins at address a may share bytes with an operand that begins at a + `distance`, or at any
+    multiple of `step` behind that, if the operand is not needed afterwards. Bytes; 0 is exactly in place.
+    """
+
+    distance: int
+    step: int = 1
+
+    def allows(self, output: int, operand: int) -> bool:
+        """True for an output and an operand that begin at these addresses."""
+        return operand - output >= self.distance and (operand - output - self.distance) % self.step == 0
+
+
 class Kernel(ABC):
     """One way to compute an op. Instances are stateless; `header` is relative to the kernels folder."""
 
@@ -112,6 +126,6 @@ class Kernel(ABC):
     def call(self, work: Work) -> Call:
         """The call that computes `work`."""
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        """Operands that the output may lie exactly over, when all rows are computed in one call."""
-        return ()
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        """Where the output may lie over the operand, when all rows are computed in one call; None: nowhere."""
+        return None

@@ -1,15 +1,15 @@
-"""Choice of kernels, life times, in-place results and arena offsets."""
+"""Choice of kernels, life times, overlap of results with operands, and arena offsets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import UnsupportedError
 from ..graph.ir import Graph, Node
-from ..kernels import Call, Kernel, Work, candidates
+from ..kernels import Call, Kernel, Overlap, Work, candidates
 from ..ops.reshape import Reshape
-from .arena import Block, live_bytes, place
+from .arena import Block, place, shared_bytes
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,12 @@ class Step:
     output: str
     scratch_offset: int
     live: tuple[tuple[str, int], ...]  # names and bytes of the activations that exist while the step runs
+    shared_bytes: int  # of them, what the result shares with operands
 
     @property
     def live_bytes(self) -> int:
         """Activations and scratch that exist while the step runs."""
-        return sum(size for _, size in self.live) + (self.call.scratch_bytes or 0)
+        return sum(size for _, size in self.live) - self.shared_bytes + (self.call.scratch_bytes or 0)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Plan:
     offsets: Mapping[str, int]  # of every activation
     arena_bytes: int
     activation_bytes: int  # what the arena would take without scratch
-    lower_bound_bytes: int  # largest sum of activations that exist together, none sharing its place
+    lower_bound_bytes: int  # of the activations of any plan that computes layer by layer, in this order
 
     @property
     def scratch_bytes(self) -> int:
@@ -122,32 +123,38 @@ def _smaller_scratch(plan: Plan, options: list[list[Kernel]], choice: list[Kerne
 
 def _plan(graph: Graph, nodes: Sequence[Node], works: Sequence[Work], kernels: Sequence[Kernel]) -> Plan:
     calls = [k.call(w) for k, w in zip(kernels, works, strict=True)]
-    in_place = [k.in_place(w) for k, w in zip(kernels, works, strict=True)]
-    homes, blocks = _storage(graph, nodes, in_place)
-    _, separate = _storage(graph, nodes, [()] * len(nodes))
+    homes, blocks = _storage(graph, nodes)
+    rules = _rules(nodes, works, kernels, homes, blocks)
     scratch = [
         Block(f"{n.name}/scratch", c.scratch_bytes or 0, k, k)
         for k, (n, c) in enumerate(zip(nodes, calls, strict=True))
     ]
-    everything = [*blocks, *(s for s in scratch if s.bytes)]
-    placed, arena_bytes = place(everything)
+    placed, arena_bytes = place([*blocks.values(), *(s for s in scratch if s.bytes)], rules)
     offsets = {value: placed[home] for value, home in homes.items()}
-    live = [tuple((b.name, b.bytes) for b in blocks if b.first <= k <= b.last) for k in range(len(nodes))]
-    steps = tuple(
-        Step(n, kernel, w, c, graph.activations(n.inputs), n.outputs[0], placed.get(s.name, 0), alive)
-        for n, kernel, w, c, s, alive in zip(nodes, kernels, works, calls, scratch, live, strict=True)
-    )
-    activation_bytes = min(place(blocks)[1], arena_bytes)
-    return Plan(graph, steps, offsets, arena_bytes, activation_bytes, max(live_bytes(separate, len(nodes))))
+    steps = []
+    for k, (node, kernel, work, call) in enumerate(zip(nodes, kernels, works, calls, strict=True)):
+        alive = [b for b in blocks.values() if b.first <= k <= b.last]
+        steps.append(
+            Step(
+                node=node,
+                kernel=kernel,
+                work=work,
+                call=call,
+                inputs=graph.activations(node.inputs),
+                output=node.outputs[0],
+                scratch_offset=placed.get(scratch[k].name, 0),
+                live=tuple((b.name, b.bytes) for b in alive),
+                shared_bytes=shared_bytes(alive, placed),
+            )
+        )
+    activation_bytes = min(place(list(blocks.values()), rules)[1], arena_bytes)
+    return Plan(graph, tuple(steps), offsets, arena_bytes, activation_bytes, _lower_bound(blocks.values(), len(nodes)))
 
 
-def _storage(
-    graph: Graph, nodes: Sequence[Node], in_place: Sequence[tuple[int, ...]]
-) -> tuple[dict[str, str], list[Block]]:
-    """The block that each activation lives in, and the blocks.
+def _storage(graph: Graph, nodes: Sequence[Node]) -> tuple[dict[str, str], dict[str, Block]]:
+    """The block that each activation lives in, and the blocks by name.
 
-    A reshaped value stays in its block. A result takes over the block of an operand that dies in the step, where the
-    kernel allows it. Inputs exist before the first step, outputs after the last.
+    A reshaped value stays in its block. Inputs exist before the first step, outputs after the last.
     """
     end = len(nodes)  # an output outlives the last step, which may read it too
     views = {n.outputs[0]: n.inputs[0] for n in graph.nodes if isinstance(n.op, Reshape)}
@@ -157,28 +164,42 @@ def _storage(
             name = views[name]
         return name
 
-    last_use = {root(o): end for o in graph.outputs}
+    born = dict.fromkeys(graph.inputs, -1) | {n.outputs[0]: k for k, n in enumerate(nodes)}
+    last_use = dict(born)
     for k, node in enumerate(nodes):
         for name in graph.activations(node.inputs):
-            last_use[root(name)] = max(last_use.get(root(name), 0), k)
-    spans: dict[str, tuple[int, int, int]] = {}  # block: bytes, first, last
-    homes: dict[str, str] = {}
-    for name in graph.inputs:
-        homes[name] = name
-        spans[name] = (graph.type(name).bytes, 0, last_use.get(name, 0))
-    for k, node in enumerate(nodes):
-        output = node.outputs[0]
-        bytes_, last = graph.type(output).bytes, last_use.get(output, k)
-        home = output
-        for operand in in_place[k]:
-            source = root(node.inputs[operand])
-            block = homes.get(source)
-            if block is not None and last_use[source] == k and spans[block][2] == k and spans[block][0] >= bytes_:
-                home = block
-                break
-        homes[output] = home
-        size, first, _ = spans.get(home, (bytes_, k, last))
-        spans[home] = (size, first, last)
-    for name in views:
-        homes[name] = homes[root(name)]
-    return homes, [Block(name, *span) for name, span in spans.items()]
+            last_use[root(name)] = max(last_use[root(name)], k)
+    last_use |= {root(o): end for o in graph.outputs}
+    blocks = {name: Block(name, graph.type(name).bytes, first, last_use[name]) for name, first in born.items()}
+    return {name: root(name) for name in (*born, *views)}, blocks
+
+
+def _rules(
+    nodes: Sequence[Node],
+    works: Sequence[Work],
+    kernels: Sequence[Kernel],
+    homes: Mapping[str, str],
+    blocks: Mapping[str, Block],
+) -> dict[tuple[str, str], Overlap]:
+    """How results may overlap operands that no later step reads."""
+    rules: dict[tuple[str, str], Overlap] = {}
+    for k, (node, work, kernel) in enumerate(zip(nodes, works, kernels, strict=True)):
+        found: dict[str, list[Overlap | None]] = {}
+        for operand, name in enumerate(node.inputs):
+            home = homes.get(name)  # none: a constant
+            if home is not None and blocks[home].last == k:
+                found.setdefault(home, []).append(kernel.overlap(work, operand))
+        for home, overlaps in found.items():
+            allowed = [o for o in overlaps if o is not None]
+            if len(allowed) == len(overlaps) and len({o.step for o in allowed}) == 1:
+                rules[node.outputs[0], home] = max(allowed, key=lambda o: o.distance)
+    return rules
+
+
+def _lower_bound(blocks: Iterable[Block], steps: int) -> int:
+    """Bytes that activations take in any arena, layer by layer in this order: a step's operands exist before it, its
+    result behind it, and all that is needed later through it."""
+    blocks = list(blocks)
+    before = [sum(b.bytes for b in blocks if b.first < k <= b.last) for k in range(steps)]
+    behind = [sum(b.bytes for b in blocks if b.first <= k < b.last) for k in range(steps)]
+    return max(*before, *behind)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...types import Array
 from .._channels import Channels, channel_table
-from ..base import Struct, Work
+from ..base import Overlap, Struct, Work
 
 
 def filters(work: Work) -> Array:
@@ -24,6 +24,15 @@ def channels(work: Work) -> Channels:
     op, w = work.op, filters(work)
     assert isinstance(op, DepthwiseConv2D)
     return channel_table(work.operands, work.output, w.reshape(len(w), -1), op.activation)
+
+
+def plane_overlap(work: Work) -> Overlap:
+    """For kernels that copy the plane of a channel to scratch before they store the channel's first result.
+
+    Results of one channel meet only inputs of the same channel where the two maps lie a multiple of the channels apart,
+    on either side; anywhere else they meet inputs of a channel whose turn is still to come.
+    """
+    return Overlap(-work.types[0].bytes, work.types[0].shape[-1])
 
 
 def sizes(work: Work) -> Struct:

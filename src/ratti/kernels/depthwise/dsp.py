@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...ops.depthwise_conv2d import DepthwiseConv2D
-from ..base import Call, Kernel, Table, Work
-from ._sizes import channels, filters, sizes
+from ..base import Call, Kernel, Overlap, Table, Work
+from ._sizes import channels, filters, plane_overlap, sizes
 
 MOST_ROWS = 5  # kernel rows whose weights stay in registers
 
@@ -27,9 +27,8 @@ class DepthwiseDsp(Kernel):
     def instructions(self, work: Work) -> float:
         return work.macs * 1.5 + work.output.elements * 5 + work.types[0].elements * 2.5
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        # Channel by channel, output pixel p takes the place of input pixel p, which the plane has already.
-        return (0,) if work.output.elements <= work.types[0].elements else ()
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return plane_overlap(work)
 
     def call(self, work: Work) -> Call:
         op = work.op

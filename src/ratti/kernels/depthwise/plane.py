@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...ops.depthwise_conv2d import DepthwiseConv2D
-from ..base import Call, Kernel, Table, Work
-from ._sizes import channels, filters, sizes
+from ..base import Call, Kernel, Overlap, Table, Work
+from ._sizes import channels, filters, plane_overlap, sizes
 
 MOST_TAPS = 25  # size of the register array in plane.h
 
@@ -25,9 +25,8 @@ class DepthwisePlane(Kernel):
         per_mac = 3.0 if "multiply" in work.features else 12.0
         return work.macs * per_mac + work.output.elements * 15 + work.types[0].elements * 3
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        # Channel by channel, output pixel p takes the place of input pixel p, which the plane has already.
-        return (0,) if work.output.elements <= work.types[0].elements else ()
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return plane_overlap(work)
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "int8_t", filters(work).ravel())

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...ops.add import Add
 from .._channels import Rounding, output_struct
-from ..base import Call, Constant, Kernel, Work
+from ..base import Call, Constant, Kernel, Overlap, Work
 
 
 class ElementwiseAdd(Kernel):
@@ -20,8 +20,8 @@ class ElementwiseAdd(Kernel):
     def instructions(self, work: Work) -> float:
         return work.output.elements * 25
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        return (0, 1)
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return Overlap(0)
 
     def call(self, work: Work) -> Call:
         op = work.op

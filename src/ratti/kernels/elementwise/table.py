@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...ops._unary import Unary
-from ..base import Call, Kernel, Table, Work
+from ..base import Call, Kernel, Overlap, Table, Work
 
 
 class ElementwiseTable(Kernel):
@@ -16,8 +16,8 @@ class ElementwiseTable(Kernel):
     def instructions(self, work: Work) -> float:
         return work.output.elements * 6
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        return (0,)
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return Overlap(0)
 
     def call(self, work: Work) -> Call:
         assert isinstance(work.op, Unary)

@@ -100,7 +100,7 @@ def steps_main(name: str, plan: Plan, emitted: CSources) -> str:
             sizes["scratch"] = step.call.scratch_bytes
         pointers = iter(sizes)
         arguments = re.sub(r"arena \+ \d+", lambda _, p=pointers: next(p), text)
-        begin, end = f"{step.work.rows} * part / parts", f"{step.work.rows} * (part + 1) / parts"
+        begin, end = (f"{step.kernel.rows(step.work)} * {part} / parts" for part in ("part", "(part + 1)"))
         body.append("        {" + "".join(f" int8_t *{n} = block({b});" for n, b in sizes.items()))
         body += [
             f"        if (fread({n}, {b}, 1, stdin) != 1) return 1;" for n, b in sizes.items() if n.startswith("in")

@@ -36,7 +36,8 @@ def emitted(features: str) -> tuple[Plan, CSources]:
 
 def _trials(features: str) -> list[Trial]:
     found = trials(features, SETS[: SETS.index(features)])
-    return [t for t in found if t.kernel.overlap(Work(t.case.op, t.case.operands, t.case.outputs, FEATURES[features]), 0)]
+    works = [Work(t.case.op, t.case.operands, t.case.outputs, FEATURES[features]) for t in found]
+    return [t for t, work in zip(found, works, strict=True) if t.kernel.overlap(work, 0)]
 
 
 def distances(step: Step, operand: int) -> list[int]:

@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module, resources
 
 from ..registry import modules
-from .base import FEATURES, Call, Constant, Kernel, Overlap, Struct, Table, Work
+from .base import FEATURES, Call, Constant, Kernel, Overlap, Reach, Struct, Table, Work
 
 __all__ = [
     "FEATURES",
@@ -14,6 +14,7 @@ __all__ = [
     "Constant",
     "Kernel",
     "Overlap",
+    "Reach",
     "Struct",
     "Table",
     "Work",

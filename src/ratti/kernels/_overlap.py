@@ -1,7 +1,7 @@
 """How near a result may come to the operand that it is computed from, derived from the order of reads and stores.
 
-Source: Blacker, Bridges & Hadfield 2020, "Diagonal Memory Optimisation for Machine Learning on Micro-controllers". Stores
-run upward through the result, and what is still to be read moves upward through the operand. After each store
+Source: Blacker, Bridges & Hadfield 2020, "Diagonal Memory Optimisation for Machine Learning on Micro-controllers".
+Stores run upward through the result, and what is still to be read moves upward through the operand. After each store
 
     result + bytes stored so far  <=  operand + first byte that is still to be read
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .. import models, targets
 from ..deploy import MAX_INSTRUCTIONS, Compiled, compile_only, deploy, outputs_of, prepare
-from ..device.measure import Measurement, Span
+from ..device.measure import Measurement, Span, StepFigures
 from ..errors import InputError, RattiError
 from ..graph import interpreter
 from ..graph.ir import Graph
-from ..plan import Plan
+from ..plan import Plan, Step, Stream
 from ..samples import make_inputs
 from ..targets import Target
 from ..types import How
@@ -41,7 +41,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Layer:
-    """One step of the firmware. `ram` is what exists while it runs, in bytes; cycles at zero wait states."""
+    """One call of the firmware: a layer, or layers that are streamed. `ram` is what exists meanwhile, in bytes; cycles
+    at zero wait states.
+    """
 
     name: str
     op: str
@@ -143,18 +145,8 @@ def _result(
         "limit": min(limits.flash_bytes or device.flash_bytes, device.flash_bytes),
     }
     layers = tuple(
-        Layer(
-            step.node.name,
-            step.node.op.name,
-            step.kernel.name,
-            "x".join(map(str, step.work.output.shape[1:])),
-            step.work.macs,
-            figures.instructions if figures else None,
-            round(figures.cycles.low) if figures and figures.cycles else None,
-            step.live_bytes,
-            sum(o.type.bytes for o in step.work.operands if o.data is not None),
-        )
-        for step, figures in zip(plan.steps, run.steps if run else [None] * len(plan.steps), strict=True)
+        _layer(stream, steps, figures)
+        for (stream, steps), figures in zip(plan.calls, run.steps if run else [None] * len(plan.calls), strict=True)
     )
     how = {k: v.value for k, v in m.how.items()}
     cycles, latency_span, energy_span = (run.cycles, run.latency_ms, run.energy_uj) if run else (None, None, None)
@@ -180,6 +172,21 @@ def _result(
         optimize=optimize,
     )
     return replace(result, advice=tuple(advise(result, plan)))
+
+
+def _layer(stream: Stream | None, steps: Sequence[Step], figures: StepFigures | None) -> Layer:
+    first, last = steps[0], steps[-1]
+    return Layer(
+        name=first.node.name if stream is None else f"{first.node.name} to {last.node.name}",
+        op=first.node.op.name if stream is None else "stream",
+        kernel=first.kernel.name if stream is None else f"{len(steps)} layers in {stream.bands} bands",
+        shape="x".join(map(str, last.work.output.shape[1:])),
+        macs=sum(s.work.macs for s in steps),
+        instructions=figures.instructions if figures else None,
+        cycles=round(figures.cycles.low) if figures and figures.cycles else None,
+        ram=max(s.live_bytes for s in steps),
+        weights=sum(o.type.bytes for s in steps for o in s.work.operands if o.data is not None),
+    )
 
 
 def _ends(span: Span | None) -> tuple[float, float | None] | None:

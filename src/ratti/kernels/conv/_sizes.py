@@ -11,7 +11,7 @@ from ...ops.fully_connected import FullyConnected
 from ...types import Array
 from .._channels import Channels, channel_table
 from .._overlap import first_bytes, groups_of, staged
-from ..base import Constant, Overlap, Struct, Work
+from ..base import Constant, Overlap, Reach, Struct, Work
 
 LINEAR = (Conv2D, FullyConnected)
 
@@ -48,6 +48,13 @@ def begins(work: Work) -> Array:
     _, kernel_h, kernel_w, _ = filters(work).shape
     shapes = work.types[0].shape, work.output.shape
     return first_bytes(*shapes, (kernel_h, kernel_w), op.stride, op.padding, op.dilation)
+
+
+def reach(work: Work) -> Reach | None:
+    op = work.op
+    if not isinstance(op, Conv2D):
+        return None
+    return Reach(op.stride[0], op.padding[0], (filters(work).shape[1] - 1) * op.dilation[0] + 1)
 
 
 def staged_overlap(work: Work, group: int) -> Overlap:

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from .._overlap import stored_singly
-from ..base import Call, Kernel, Overlap, Table, Work
-from ._sizes import LINEAR, begins, channels, filters, groups, sizes
+from ..base import Call, Kernel, Overlap, Reach, Table, Work
+from ._sizes import LINEAR, begins, channels, filters, groups, reach, sizes
 
 
 class ConvDirect(Kernel):
@@ -19,6 +19,9 @@ class ConvDirect(Kernel):
     def instructions(self, work: Work) -> float:
         per_mac = 9.0 if "multiply" in work.features else 20.0
         return work.macs * per_mac + work.output.elements * 30
+
+    def reach(self, work: Work) -> Reach | None:
+        return reach(work)
 
     def overlap(self, work: Work, operand: int) -> Overlap | None:
         out_c, in_c = work.output.shape[-1], work.types[0].shape[-1]

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from .._overlap import groups_of
-from ..base import Call, Kernel, Overlap, Table, Work
-from ._sizes import LINEAR, channels, depth, filters, groups, is_pointwise, pixels, sizes, staged_overlap
+from ..base import Call, Kernel, Overlap, Reach, Table, Work
+from ._sizes import LINEAR, channels, depth, filters, groups, is_pointwise, pixels, reach, sizes, staged_overlap
 
 
 class ConvScalar(Kernel):
@@ -23,6 +23,9 @@ class ConvScalar(Kernel):
         per_mac = 3.0 if "registers32" in work.features else 7.0 if "multiply" in work.features else 15.0
         copied = 0 if is_pointwise(work) else pixels(work) * depth(work) * 4
         return work.macs * per_mac + work.output.elements * 25 + copied
+
+    def reach(self, work: Work) -> Reach | None:
+        return reach(work)
 
     def overlap(self, work: Work, operand: int) -> Overlap | None:
         tile_o, tile_p = _tile(work)

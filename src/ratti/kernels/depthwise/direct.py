@@ -8,8 +8,8 @@ import numpy as np
 
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from .._overlap import first_bytes, stored_singly
-from ..base import Call, Kernel, Overlap, Table, Work
-from ._sizes import channels, filters, sizes
+from ..base import Call, Kernel, Overlap, Reach, Table, Work
+from ._sizes import channels, filters, reach, sizes
 
 
 class DepthwiseDirect(Kernel):
@@ -19,6 +19,9 @@ class DepthwiseDirect(Kernel):
 
     def instructions(self, work: Work) -> float:
         return work.macs * (12.0 if "multiply" in work.features else 22.0) + work.output.elements * 30
+
+    def reach(self, work: Work) -> Reach | None:
+        return reach(work)
 
     def overlap(self, work: Work, operand: int) -> Overlap | None:
         op = work.op

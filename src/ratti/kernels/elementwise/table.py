@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...ops._unary import Unary
-from ..base import Call, Kernel, Overlap, Table, Work
+from ..base import Call, Kernel, Overlap, Reach, Table, Work
 
 
 class ElementwiseTable(Kernel):
@@ -15,6 +15,9 @@ class ElementwiseTable(Kernel):
 
     def instructions(self, work: Work) -> float:
         return work.output.elements * 6
+
+    def reach(self, work: Work) -> Reach | None:
+        return Reach() if len(work.output.shape) == 4 else None
 
     def overlap(self, work: Work, operand: int) -> Overlap | None:
         return Overlap(0)

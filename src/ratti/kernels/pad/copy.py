@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ops.pad import Pad
-from ..base import Call, Kernel, Overlap, Work
+from ..base import Call, Kernel, Overlap, Reach, Work
 
 
 class PadCopy(Kernel):
@@ -21,6 +21,10 @@ class PadCopy(Kernel):
 
     def instructions(self, work: Work) -> float:
         return work.output.elements * 2
+
+    def reach(self, work: Work) -> Reach | None:
+        assert isinstance(work.op, Pad)
+        return Reach(1, work.op.padding[1][0]) if len(work.output.shape) == 4 else None
 
     def overlap(self, work: Work, operand: int) -> Overlap | None:
         # A row is filled before its inputs are read.

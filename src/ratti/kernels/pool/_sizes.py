@@ -6,7 +6,7 @@ import numpy as np
 
 from ...ops._pool import Pool2D
 from .._overlap import first_bytes, stored_singly
-from ..base import Overlap, Struct, Work
+from ..base import Overlap, Reach, Struct, Work
 
 
 def constants(work: Work) -> Struct:
@@ -29,6 +29,12 @@ def constants(work: Work) -> Struct:
         "low": low,
         "high": high,
     }
+
+
+def reach(work: Work) -> Reach:
+    op = work.op
+    assert isinstance(op, Pool2D)
+    return Reach(op.stride[0], op.padding[0], op.kernel[0])
 
 
 def overlap(work: Work) -> Overlap:

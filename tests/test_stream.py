@@ -208,7 +208,7 @@ def test_real_models_stream_into_little(model: str, limit: int, shared: Path) ->
     c = emit(plan, model)
     program = build_executable({**c.files, "main.c": host.arena_main(model, c)}, "undefined", ("-std=c99", "-O1"))
     inputs = samples([graph.type(n) for n in graph.inputs], 6)
-    (want,) = interpreter.run_batch(graph, [np.concatenate([x[0] for x in inputs])]).values()
+    (want,) = interpreter.run_batch(graph, [np.concatenate([x[0] for x in inputs])])
     np.testing.assert_array_equal(host.run(program, inputs, want[0].size, 0x5A), want.reshape(len(want), -1))
     assert not make_plan(graph, FEATURES["armv7em"], limit, streaming=False).streams
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ..kernels import Overlap
 
 ALIGNMENT = 4  # bytes; kernels read scratch as words
-PLACEMENTS = 12_000  # of blocks, where no first fit meets the bound
+VARIATIONS = 600  # of an order, where no first fit meets the bound
+MOST_BLOCKS = 100  # that are varied
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,7 @@ def place(blocks: Sequence[Block], rules: Rules | None = None) -> tuple[dict[str
     """Offsets by name, and the arena's size.
 
     First fit in several orders (largest first, longest-lived first, largest area first, by time forward and backward).
-    Where the best result is above `least`, its order is varied, what lies at the top coming forward, as far as
-    `PLACEMENTS` goes.
+    Where the best result is above `least` and there are few blocks, its order is varied.
     Source: Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net Inference", section 5.
     """
     rules = rules or {}
@@ -87,7 +87,7 @@ def place(blocks: Sequence[Block], rules: Rules | None = None) -> tuple[dict[str
     bound = _align(least(blocks, rules))
     best = min((_Placement(o, rules) for o in orders), key=lambda p: p.size)
     dice = random.Random(0)
-    for _ in range(PLACEMENTS // max(len(blocks), 1)):
+    for _ in range(VARIATIONS if len(blocks) <= MOST_BLOCKS else 0):
         if best.size <= bound:
             break
         varied = list(best.order)

@@ -90,6 +90,12 @@ class Plan:
         return max(self.steps, key=lambda s: s.live_bytes)
 
     @property
+    def how(self) -> str:
+        """In words."""
+        names = [(self.steps[s.begin].node.name, self.steps[s.end - 1].node.name, s.bands) for s in self.streams]
+        return ", ".join(f"{a} to {b} in {n} bands" for a, b, n in names) or "layer by layer"
+
+    @property
     def calls(self) -> tuple[tuple[Stream | None, tuple[Step, ...]], ...]:
         """What the emitted program calls, in order: single steps, and streams with their steps."""
         found: list[tuple[Stream | None, tuple[Step, ...]]] = []

@@ -37,13 +37,12 @@ def make_plan(
     if arena_limit is None or plan.arena_bytes <= arena_limit:
         return plan
     found = [plan]
-    if streaming:
-        for _, units in reversed([p for p in fronts(layers) if p[0] <= arena_limit]):
-            found.append(lay_out(layers, units))
-            if found[-1].arena_bytes <= arena_limit:
-                return found[-1]
-        smallest = fronts(layers)[:1]
-        found += [lay_out(layers, units) for _, units in smallest]
+    front = fronts(layers) if streaming else []
+    small_enough = [units for bytes_, units in front if bytes_ <= arena_limit]
+    for units in reversed(small_enough or [units for _, units in front[:1]]):
+        found.append(lay_out(layers, units))
+        if found[-1].arena_bytes <= arena_limit:
+            return found[-1]
     while plan.arena_bytes > arena_limit:
         smaller = _smaller_scratch(plan, layers)
         if smaller is None:
@@ -52,6 +51,19 @@ def make_plan(
         plan = lay_out(layers, [Unit(k, k + 1) for k in range(len(layers.items))])
         found.append(plan)
     return min(found, key=lambda p: p.arena_bytes)
+
+
+def make_plans(graph: Graph, features: frozenset[str]) -> list[Plan]:
+    """What memory can be traded for: layer by layer first, then plans with streams, each smaller than those before it
+    and the fastest of its size by estimate. Errors as `make_plan`.
+    """
+    layers = make_layers(graph, features, {})
+    plans = [lay_out(layers, [Unit(k, k + 1) for k in range(len(layers.items))])]
+    for _, units in reversed(fronts(layers)):
+        plan = lay_out(layers, units)
+        if plan.arena_bytes < plans[-1].arena_bytes:
+            plans.append(plan)
+    return plans
 
 
 def make_layers(graph: Graph, features: frozenset[str], fixed: Mapping[str, Kernel]) -> Layers:

@@ -37,20 +37,15 @@ class Bands:
 
 def make_bands(layers: Layers, begin: int, end: int, height: int) -> Bands | None:
     """Layers [begin, end) in bands of `height` rows of the last one; None where they cannot be streamed."""
-    kernels = [layer.kernel for layer in layers.items[begin:end]]
-    reaches: list[Reach] = []
-    for k in range(begin, end):
-        layer = layers.items[k]
-        if k + 1 == end and kernels[-1].reach(layer.work) is None:
-            summing = [o for o in layer.options if o.reach(layer.work) is not None]
-            if not summing:
-                return None
-            kernels[-1] = summing[0]
-        reach = kernels[k - begin].reach(layer.work)
-        if reach is None or (k + 1 < end and kernels[k - begin].rows(layer.work) != layer.work.rows):
-            return None
-        reaches.append(reach)
-    flow = _Flow(layers, begin, end, kernels, reaches)
+    items = layers.items[begin:end]
+    kernels = [layer.kernel for layer in items]
+    summing = [o for o in items[-1].options if o.rows(items[-1].work) != items[-1].work.rows]
+    kernels[-1] = (summing or kernels)[-1]  # a map that is only summed up need never be whole
+    reaches = [kernel.reach(layer.work) for kernel, layer in zip(kernels, items, strict=True)]
+    inner = zip(kernels[:-1], items[:-1], strict=True)
+    if None in reaches or any(kernel.rows(layer.work) != layer.work.rows for kernel, layer in inner):
+        return None
+    flow = _Flow(layers, begin, end, kernels, [r for r in reaches if r is not None])
     return flow.bands(height) if flow.is_chain() else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import models, targets
-from ..deploy import MAX_INSTRUCTIONS, Compiled, compile_only, deploy, outputs_of, prepare
+from ..deploy import MAX_INSTRUCTIONS, Compiled, Trade, compile_only, deploy, outputs_of, prepare, trade_off
 from ..device.measure import Measurement, Span, StepFigures
 from ..errors import InputError, RattiError
 from ..graph import interpreter
@@ -80,12 +80,13 @@ class CheckResult:
     layers: tuple[Layer, ...]
     optimize: str = "speed"
     advice: tuple[str, ...] = field(default=())
+    tradeoff: tuple[Trade, ...] = ()  # with a limit on RAM: layer by layer, then for less and less RAM
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary for `json.dumps`."""
         out: dict[str, Any] = {"schema": SCHEMA}
         for name, value in vars(self).items():
-            out[name] = [vars(layer) for layer in value] if name == "layers" else value
+            out[name] = [vars(item) for item in value] if name in ("layers", "tradeoff") else value
         return out
 
     def __str__(self) -> str:
@@ -120,7 +121,10 @@ def check(
     for name, got in zip(graph.outputs, outputs_of(measured)[0], strict=True):
         if not (got == expected[name]).all():
             raise RattiError(f"output '{name}' of the firmware differs from the interpreter's: please report this bug")
-    return _result(label, graph, device, measured.deployment.plan, measured.measurement, limits, optimize)
+    result = _result(label, graph, device, measured.deployment.plan, measured.measurement, limits, optimize)
+    if limits.ram_bytes is None:
+        return result
+    return replace(result, tradeoff=tuple(trade_off(graph, device, inputs, optimize)))
 
 
 def _result(

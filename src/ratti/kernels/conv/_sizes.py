@@ -63,6 +63,11 @@ def staged_overlap(work: Work, group: int) -> Overlap:
     return Overlap(-work.types[0].bytes if distance is None else distance)
 
 
+def single_pixels(work: Work, rows: int) -> int:
+    """Pixels that calls of `rows` rows leave over, each, for kernels that compute pixels in pairs."""
+    return -(-work.rows // rows) * (rows * (pixels(work) // work.rows) % 2)
+
+
 def groups(work: Work) -> int:
     return work.op.groups if isinstance(work.op, Conv2D) else 1
 

@@ -9,7 +9,7 @@ import numpy as np
 from ...types import Array
 from .._channels import accumulator_bounds
 from ..base import Call, Kernel, Overlap, Reach, Table, Work
-from ._sizes import LINEAR, channels, depth, filters, groups, pixels, reach, sizes, staged_overlap
+from ._sizes import LINEAR, channels, depth, filters, groups, pixels, reach, single_pixels, sizes, staged_overlap
 
 LIMIT = 1 << 31
 OFFSET = 128  # that inputs are stored with
@@ -42,6 +42,9 @@ class ConvThumb(Kernel):
 
     def reach(self, work: Work) -> Reach | None:
         return reach(work)
+
+    def banding(self, work: Work, rows: int) -> float:
+        return super().banding(work, rows) + single_pixels(work, rows) * depth(work) * work.output.shape[-1] * 3.8
 
     def overlap(self, work: Work, operand: int) -> Overlap | None:
         return staged_overlap(work, 2)

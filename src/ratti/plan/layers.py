@@ -33,6 +33,7 @@ class Layers:
 
     graph: Graph
     items: tuple[Layer, ...]
+    lower_bound_bytes: int = 0  # see `Plan`
 
     @cached_property
     def roots(self) -> Mapping[str, str]:
@@ -80,13 +81,3 @@ class Layers:
 
     def bytes(self, root: str) -> int:
         return self.graph.type(root).bytes
-
-    @property
-    def lower_bound_bytes(self) -> int:
-        """Bytes that activations take in any arena, layer by layer in this order: a layer's operands exist before it,
-        its result behind it, and all that is needed later through it.
-        """
-        spans = [(self.born[r], self.last[r], self.bytes(r)) for r in self.born]
-        before = [sum(b for first, last, b in spans if first < k <= last) for k in range(len(self.items))]
-        behind = [sum(b for first, last, b in spans if first <= k < last) for k in range(len(self.items))]
-        return max(*before, *behind)

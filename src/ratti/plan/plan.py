@@ -77,7 +77,7 @@ class Plan:
     offsets: Mapping[str, int]  # of every activation; of one in a stream's windows, where its window begins
     arena_bytes: int
     activation_bytes: int  # what the arena would take without scratch
-    lower_bound_bytes: int  # of the activations of any plan that computes layer by layer, in this order
+    lower_bound_bytes: int  # of the activations of any plan that computes layer by layer, in any order
 
     @property
     def scratch_bytes(self) -> int:

@@ -11,6 +11,7 @@ from ..kernels import Kernel, Work, candidates
 from ..ops.reshape import Reshape
 from .layers import Layer, Layers
 from .layout import Unit, instructions, lay_out, needed_bytes
+from .order import reorder
 from .plan import Plan
 from .stream import make_bands
 
@@ -67,7 +68,7 @@ def make_plans(graph: Graph, features: frozenset[str]) -> list[Plan]:
 
 
 def make_layers(graph: Graph, features: frozenset[str], fixed: Mapping[str, Kernel]) -> Layers:
-    """The layers of a graph with the fastest kernels; errors as `make_plan`."""
+    """The layers of a graph with the fastest kernels, in the order with the least peak; errors as `make_plan`."""
     if not graph.is_quantized:
         raise UnsupportedError(f"model '{graph.name}' is a float model; only int8 models become firmware")
     _refuse_unplannable(graph)
@@ -79,7 +80,8 @@ def make_layers(graph: Graph, features: frozenset[str], fixed: Mapping[str, Kern
             items.append(Layer(node, work, options, options[0]))
     if not items:
         raise UnsupportedError(f"model '{graph.name}' computes nothing")
-    return Layers(graph, tuple(items))
+    layers, bound = reorder(Layers(graph, tuple(items)))
+    return replace(layers, lower_bound_bytes=bound)
 
 
 def fronts(layers: Layers) -> list[tuple[int, tuple[Unit, ...]]]:
@@ -156,5 +158,5 @@ def _smaller_scratch(plan: Plan, layers: Layers) -> Layers | None:
     for kernel in layer.options[layer.options.index(layer.kernel) + 1 :]:
         if (kernel.call(layer.work).scratch_bytes or 0) < scratch:
             items = (*layers.items[:k], replace(layer, kernel=kernel), *layers.items[k + 1 :])
-            return Layers(layers.graph, items)
+            return replace(layers, items=items)
     return None

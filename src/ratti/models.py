@@ -1,14 +1,16 @@
-"""What users call MODEL: a `.tflite` file, a bundle folder, or a net's id."""
+"""What users call MODEL: a `.tflite` or `.onnx` file, a bundle folder, or a net's id."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from .errors import FormatError, InputError
-from .formats import tflite
+from .formats import onnx, tflite
 from .graph.ir import Graph
 
 BUNDLE_MODEL = "model.tflite"
+READERS = {".tflite": tflite.read, ".onnx": onnx.read}
+WHAT = "a .tflite or .onnx file, a bundle folder or a net's id"
 
 
 def load(model: str | Path | Graph) -> Graph:
@@ -16,7 +18,7 @@ def load(model: str | Path | Graph) -> Graph:
     if isinstance(model, Graph):
         return model
     if not str(model):
-        raise InputError("no model given: give a .tflite file, a bundle folder or a net's id (mobilenet_v2-0.35-96)")
+        raise InputError(f"no model given: give {WHAT} (mobilenet_v2-0.35-96)")
     path = Path(model)
     if path.is_dir():
         inside = path / BUNDLE_MODEL
@@ -24,9 +26,10 @@ def load(model: str | Path | Graph) -> Graph:
             raise FormatError(f"'{path}' is a folder without {BUNDLE_MODEL}: a bundle from `ratti build` has one")
         return tflite.read(inside)
     if path.is_file():
-        if path.suffix != ".tflite":
-            raise FormatError(f"'{path}' is no .tflite file; ratti reads .tflite files, bundle folders and net ids")
-        return tflite.read(path)
+        reader = READERS.get(path.suffix)
+        if reader is None:
+            raise FormatError(f"'{path}' is no .tflite or .onnx file; ratti reads {WHAT}")
+        return reader(path)
     return _from_id(str(model))
 
 
@@ -35,7 +38,7 @@ def _from_id(text: str) -> Graph:
 
     if not nets.is_id(text):
         raise InputError(
-            f"model '{text}' not found: give a .tflite file, a bundle folder or a net's id "
+            f"model '{text}' not found: give {WHAT} "
             f"such as mobilenet_v2-0.35-96 (families: {', '.join(nets.families())})"
         )
     return nets.random_graph(nets.spec(text))

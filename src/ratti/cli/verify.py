@@ -12,7 +12,12 @@ HELP = "run the same inputs through interpreter, runtimes and emulated devices, 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .tflite file, a bundle folder, or a net's id")
     parser.add_argument("--targets", default="", metavar="ID,ID", help="devices to emulate")
-    parser.add_argument("--runtimes", default="tflm,host:c", metavar="NAME,NAME", help="engines on this machine")
+    parser.add_argument(
+        "--runtimes",
+        default="tflm,host:c",
+        metavar="NAME,NAME",
+        help="engines on this machine: tflm, host:c, host:cpp, host:rust (default tflm,host:c)",
+    )
     parser.add_argument("--inputs", type=whole(1), default=24, metavar="N", help="how many inputs (default 24)")
     parser.add_argument("--samples", metavar="DATA", help="real samples: a folder of pictures, an .npz, or digits")
     parser.add_argument("--optimize", choices=("speed", "size"), default="speed")

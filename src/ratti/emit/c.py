@@ -141,10 +141,15 @@ def _shapes(step: Step) -> str:
 def _function(step: Step, unit: _Unit) -> str:
     """The name of the function for the step's kernel, shape and flags; emits it if it is new."""
     call, work = step.call, step.work
-    pointers = ["input", "other"][: len(step.inputs)]
+    pointers = _pointers(len(step.inputs))
     parameters = [f"const int8_t *{p}" for p in pointers] + ["int8_t *output"]
     parameters += [f"const {t.ctype} *{t.role}" for t in call.tables]
     arguments = [*pointers, "output", *(t.role for t in call.tables)]
+    body = []
+    if call.inputs_as_array:
+        constants = [t.role for t in call.tables if t.role.startswith("operand_")]
+        body.append(_wrap("    const int8_t *const inputs[] = {", [*pointers, *constants], "};"))
+        arguments = ["inputs", "output", *(t.role for t in call.tables if t.role not in constants)]
     if call.scratch_bytes:
         parameters.append("int8_t *scratch")
         arguments.append("scratch")
@@ -152,7 +157,6 @@ def _function(step: Step, unit: _Unit) -> str:
         arguments.append("/* scratch */ 0")
     parameters += ["int32_t row_begin", "int32_t row_end"]
     arguments += ["row_begin", "row_end"]
-    body = []
     for key, constant in call.constants.items():
         if isinstance(constant, int):
             arguments.append(f"/* {key} */ {constant}")
@@ -169,6 +173,10 @@ def _function(step: Step, unit: _Unit) -> str:
         signature = _wrap(f"static RATTI_NOINLINE void {unit.functions[text]}(", parameters, ")", hang=4)
         unit.function_text.append(signature + text)
     return unit.functions[text]
+
+
+def _pointers(count: int) -> list[str]:
+    return ["input", "other"][:count] if count < 3 else [f"input_{k}" for k in range(count)]
 
 
 def _shape(type: TensorType) -> str:

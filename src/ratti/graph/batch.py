@@ -18,10 +18,16 @@ def with_batch(graph: Graph, samples: int) -> Graph:
     values = {name: v if v.is_constant else _longer(v, samples) for name, v in graph.values.items()}
     nodes = []
     for node in graph.nodes:
-        op = node.op.batched(samples, graph.type(node.inputs[0]).shape)
         inputs = list(node.inputs)
-        for k, name in enumerate(inputs[: op.activations]):
-            if graph.values[name].is_constant:
+        data = inputs[: node.op.activations]
+        op = node.op.batched(samples, graph.type((graph.activations(data) or data)[0]).shape)
+        rank = max(len(graph.type(n).shape) for n in data)
+        if op.broadcasts and any(len(graph.type(n).shape) < rank for n in graph.activations(data)):
+            raise ValueError(f"{op.name} repeats an operand of fewer dimensions")
+        for k, name in enumerate(data):
+            shape = graph.type(name).shape
+            repeated = op.broadcasts and (len(shape) < rank or shape[:1] in ((), (1,)))
+            if graph.values[name].is_constant and not repeated:
                 inputs[k] = f"{name}/{samples}"
                 values[inputs[k]] = replace(_longer(graph.values[name], samples), name=inputs[k])
         nodes.append(replace(node, op=op, inputs=tuple(inputs)))

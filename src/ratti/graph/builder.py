@@ -56,6 +56,10 @@ class GraphBuilder:
     def shape(self, name: str) -> Shape:
         return self._values[name].type.shape
 
+    def data(self, name: str) -> Array | None:
+        """The data of a constant; None for an activation."""
+        return self._values[name].data
+
     def build(self, outputs: Sequence[str], metadata: Mapping[str, str] | None = None) -> Graph:
         return Graph(
             self.name, tuple(self._inputs), tuple(outputs), tuple(self._nodes), self._values, dict(metadata or {})

@@ -94,6 +94,12 @@ class Graph:
         names = [*self.inputs, *(o for n in self.nodes for o in n.outputs)]
         return all(self.values[n].type.dtype is not DType.FLOAT32 for n in names)
 
+    @property
+    def is_float(self) -> bool:
+        """True where every activation is float."""
+        names = [*self.inputs, *(o for n in self.nodes for o in n.outputs)]
+        return all(self.values[n].type.dtype is DType.FLOAT32 for n in names)
+
     def _verify(self) -> None:
         ready = {n for n, v in self.values.items() if v.is_constant}
         for name in (*self.inputs, *self.outputs, *(n for node in self.nodes for n in (*node.inputs, *node.outputs))):

@@ -86,6 +86,7 @@ class Call:
     constants: Mapping[str, Constant]
     tables: tuple[Table, ...] = ()
     scratch_bytes: int | None = None  # None: the function takes no scratch; 0: it takes one, and this call needs none
+    inputs_as_array: bool = False  # one array of pointers: the inputs, then the tables that are constant operands
 
 
 @dataclass(frozen=True)

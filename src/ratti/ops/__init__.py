@@ -26,4 +26,4 @@ def get(name: str) -> type[Op]:
 @cache
 def by_tflite_code() -> dict[int, type[Op]]:
     """Operators by TFLite BuiltinOperator code."""
-    return {get(n).tflite_code: get(n) for n in names()}
+    return {code: get(n) for n in names() for code in (get(n).tflite_code, *get(n).tflite_aliases)}

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..fixed_point import quantize_multiplier, requantize
-from ..types import Array, DType, Shape, TensorType
-from .base import Case, Op, Operand, int8
+from ..types import Array, DType, Quant, Shape, TensorType
+from .base import Case, Constraint, Op, Operand, constraint, int8
 
 # Scales whose ratio is 1.5 in float32 and a little less in double precision: every odd code is almost a tie.
 ALMOST_3_TO_2 = (0.41563326120376587, 0, 0.27708885073661804, 0)
@@ -60,3 +60,31 @@ def rescale(codes: Array, input: TensorType, output: TensorType) -> Array:
     """Codes of the output type for the same real values, not saturated."""
     multiplier, shift = quantize_multiplier(input.scale / output.scale)
     return requantize(codes - input.zero_point, multiplier, shift) + output.zero_point
+
+
+INTEGER_BITS = 4  # of the argument of a sigmoid, before the point
+
+
+def sigmoid_output(scale: float, zero_point: int) -> Constraint:
+    """The constraint that TFLite puts on the output of logistic and tanh."""
+
+    def holds(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+        return outputs[0].dtype is DType.FLOAT32 or outputs[0].quant == Quant.per_tensor(scale, zero_point)
+
+    holds.__doc__ = f"the int8 output must have scale 1/{round(1 / scale)} and zero point {zero_point}"
+    return constraint(holds)
+
+
+@constraint
+def sigmoid_scale(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """the scale of an int8 input of logistic and tanh must lie between 2**-23 and 8"""
+    return outputs[0].dtype is DType.FLOAT32 or 2.0**-23 < operands[0].type.scale < 8
+
+
+def sigmoid_argument(codes: Array, input: TensorType) -> tuple[Array, Array]:
+    """The argument in Q4.27, and where it lies inside that range: beyond it, sigmoids are at their ends."""
+    multiplier, shift = quantize_multiplier(input.scale * (1 << (31 - INTEGER_BITS)))
+    radius = ((1 << INTEGER_BITS) - 1) * (1 << (31 - INTEGER_BITS)) / 2.0**shift
+    x = codes - input.zero_point
+    inside = np.abs(x) < int(radius)
+    return requantize(np.where(inside, x, 0), multiplier, shift), inside

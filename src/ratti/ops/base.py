@@ -92,7 +92,10 @@ class Op(ABC):
     optional_operands: ClassVar[int] = 0  # how many of the last operands may be missing
     activations: ClassVar[int] = 1  # how many of the first operands are data, not weights
     constraints: ClassVar[tuple[Constraint, ...]] = ()
+    typing: ClassVar[Constraint | None] = None  # the rule for element types, where it is not `typed_activations`
+    broadcasts: ClassVar[bool] = False  # whether data operands may have shapes that are repeated to fit
     tflite_code: ClassVar[int]
+    tflite_aliases: ClassVar[tuple[int, ...]] = ()  # codes of TFLite ops that are read as this one
     tflite_options: ClassVar[str | None] = None
 
     @abstractmethod
@@ -127,6 +130,11 @@ class Op(ABC):
         """Fields of the options table and constant operands to append."""
         return {}, ()
 
+    @classmethod
+    def tflite_order(cls, inputs: Sequence[int], extra: Sequence[int]) -> list[int]:
+        """The inputs of the TFLite op: tensors of the operands, and of the constants that attributes become."""
+        return [*inputs, *extra]
+
     def batched(self, samples: int, shape: Shape) -> Self:
         """The op for an input whose first dimension, that of `shape`, is `samples` times as long.
 
@@ -136,9 +144,13 @@ class Op(ABC):
             raise ValueError(f"{self.name} over the only dimension of {shape}")
         return self
 
+    def separate(self, types: Sequence[TensorType]) -> tuple[Op, ...]:
+        """One op for each output, which computes it alone from the same inputs; planners know no others."""
+        return (self,)
+
     def check(self, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> str | None:
         """The text of the first constraint that does not hold, or None."""
-        for constraint in (typed_activations, *self.constraints):
+        for constraint in (self.typing or typed_activations, *self.constraints):
             if not constraint.holds(self, operands, outputs):
                 return constraint.text
         return None
@@ -156,6 +168,12 @@ def typed_activations(op: Op, operands: Sequence[Operand], outputs: Sequence[Ten
     if all(t.dtype is DType.FLOAT32 for t in types):
         return True
     return all(t.dtype is DType.INT8 and t.quant is not None and t.quant.axis is None for t in types)
+
+
+@constraint
+def all_same_quantization(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """inputs and outputs must all have the same scale and zero point"""
+    return len({t.quant for t in (*(o.type for o in operands[: op.activations]), *outputs)}) == 1
 
 
 @constraint

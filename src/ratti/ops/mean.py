@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
 from ..fixed_point import quantize_multiplier, requantize
-from ..types import Array, DType, Shape, TensorType
-from .base import Case, Op, Operand, constant_integers, int8
+from ..types import Array, DType, TensorType
+from ._reduce import Reduce
+from .base import Case, Operand, int8
 
 
 @dataclass(frozen=True)
-class Mean(Op):
+class Mean(Reduce):
     """Mean over `axes` (ascending); they stay as dimensions of 1 where `keep_dims`."""
-
-    axes: tuple[int, ...]
-    keep_dims: bool = False
 
     name: ClassVar[str] = "mean"
     tflite_code: ClassVar[int] = 40
-    tflite_options: ClassVar[str | None] = "ReducerOptions"
-
-    def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        shape = shapes[0]
-        if not self.axes or any(not 0 <= a < len(shape) for a in self.axes):
-            raise ValueError(f"axes {self.axes} of an input {shape}")
-        if self.keep_dims:
-            return (tuple(1 if d in self.axes else n for d, n in enumerate(shape)),)
-        return (tuple(n for d, n in enumerate(shape) if d not in self.axes),)
-
-    def batched(self, samples: int, shape: Shape) -> Self:
-        if 0 in self.axes:
-            raise ValueError(f"mean over the first dimension of {shape}")
-        return self
-
-    def count(self, shape: Shape) -> int:
-        """How many elements each mean takes in."""
-        return int(np.prod([shape[a] for a in self.axes]))
 
     def multiplier(self, input: TensorType, output: TensorType) -> tuple[int, int]:
         """(multiplier, shift) from the sum of the codes less the zero point to the output.
@@ -64,22 +44,6 @@ class Mean(Op):
         return (np.clip(codes, *out.dtype.limits).reshape(out.shape).astype(out.dtype.numpy),)
 
     @classmethod
-    def from_tflite(
-        cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
-    ) -> tuple[Self, tuple[int, ...]]:
-        data = constant_integers(operands[1], "axes")
-        rank = len(operands[0].type.shape)
-        if data.size > rank or not all(-rank <= a < rank for a in data.ravel()):
-            raise ValueError(f"{data.size} axes {data.ravel()[:4].tolist()} of an input {operands[0].type.shape}")
-        axes = tuple(sorted({int(a) % rank for a in data.ravel()}))
-        return cls(axes, bool(options["keep_dims"])), (0,)
-
-    def to_tflite(
-        self, operands: Sequence[Operand], outputs: Sequence[TensorType]
-    ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
-        return {"keep_dims": self.keep_dims}, (np.array(self.axes, np.int32),)
-
-    @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
         for label, shape, axes, keep, quant in (
             ("hw", (1, 5, 3, 8), (1, 2), False, (0.1, 3, 0.06, -5)),
@@ -92,6 +56,7 @@ class Mean(Op):
             ("columns", (1, 3, 7, 4), (2,), False, (0.1, -8, 0.05, 0)),
             ("channels_keep", (1, 3, 4, 9), (3,), True, (0.1, 30, 0.03, -128)),
             ("everything", (1, 3, 4, 5), (1, 2, 3), True, (0.1, 0, 0.01, 10)),
+            ("apart", (1, 3, 4, 5), (1, 3), False, (0.1, 3, 0.03, -7)),
             ("sequence", (1, 12, 6), (1,), False, (0.02, 5, 0.01, 4)),
         ):
             op = cls(axes, keep)

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..types import Array, DType, Shape, TensorType
-from .base import Case, Op, Operand, constant_integers, constraint, int8, same_quantization
+from ..types import Array, Shape, TensorType
+from ._move import Move
+from .base import Case, Operand, constant_integers, constraint, int8, same_quantization
 
 
 @constraint
@@ -19,7 +20,7 @@ def not_negative(op: Pad, operands: Sequence[Operand], outputs: Sequence[TensorT
 
 
 @dataclass(frozen=True)
-class Pad(Op):
+class Pad(Move):
     """(…) -> (…) with `padding[d]` = (before, after) elements of real value 0 along dimension d."""
 
     padding: tuple[tuple[int, int], ...]
@@ -34,11 +35,8 @@ class Pad(Op):
             raise ValueError(f"{len(self.padding)} padded dimensions on an input {shapes[0]}")
         return (tuple(n + sum(p) for n, p in zip(shapes[0], self.padding, strict=True)),)
 
-    def evaluate(
-        self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
-    ) -> tuple[Array, ...]:
-        fill = 0 if outputs[0].dtype is DType.FLOAT32 else types[0].zero_point
-        return (np.pad(inputs[0], self.padding, constant_values=fill),)
+    def move(self, arrays: Sequence[Array], fill: float) -> tuple[Array, ...]:
+        return (np.pad(arrays[0], self.padding, constant_values=fill),)
 
     def batched(self, samples: int, shape: Shape) -> Self:
         if self.padding[0] != (0, 0):
@@ -67,6 +65,7 @@ class Pad(Op):
             ("rows_only", (1, 3, 2, 3), ((0, 0), (2, 0), (0, 0), (0, 0))),
             ("flat", (1, 7), ((0, 0), (2, 2))),
             ("sequence", (1, 5, 3), ((0, 0), (2, 1), (0, 0))),
+            ("five", (1, 2, 3, 2, 3), ((0, 0), (1, 0), (0, 1), (2, 0), (0, 1))),
             ("nothing", (1, 2, 2, 3), ((0, 0),) * 4),
         ):
             op = cls(padding)

@@ -21,6 +21,7 @@ class Reshape(Op):
     name: ClassVar[str] = "reshape"
     constraints = (same_quantization,)
     tflite_code: ClassVar[int] = 22
+    tflite_aliases: ClassVar[tuple[int, ...]] = (43, 70)  # SQUEEZE, EXPAND_DIMS
     tflite_options: ClassVar[str | None] = "ReshapeOptions"
 
     def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:

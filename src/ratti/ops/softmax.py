@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..fixed_point import INT32_MAX, INT32_MIN, doubling_high_mul, quantize_multiplier, rounding_divide_by_pot
+from ..fixed_point import INT32_MAX, doubling_high_mul, quantize_multiplier, rounding_divide_by_pot
 from ..types import Array, DType, Quant, Shape, TensorType
+from ._exponential import exp_on_negative, reciprocal_of_one_plus
 from .base import Case, Op, Operand, constraint, int8
 
 SUM_INTEGER_BITS = 12  # the sum of exponentials is kept in Q12.19
 DIFF_INTEGER_BITS = 5  # differences to the maximum are kept in Q5.26
 MOST_CLASSES = (1 << SUM_INTEGER_BITS) - 1  # so that the sum cannot overflow
-EXP_BITS = range(-2, 5)  # exp(-x) is built from exp(-2**k) for these bits of x
 
 
 @constraint
@@ -65,7 +65,7 @@ class Softmax(Op):
         diff = -np.arange(256, dtype=np.int64)
         inside = diff >= -math.floor(radius)
         scaled = doubling_high_mul(np.where(inside, diff, 0) << shift, multiplier)
-        return np.where(inside, exp_on_negative(scaled), 0)
+        return np.where(inside, exp_on_negative(scaled, DIFF_INTEGER_BITS), 0)
 
     def evaluate(
         self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]
@@ -109,44 +109,3 @@ class Softmax(Op):
             ("sequence", (1, 5, 8), 0.2, -128, 0.5),
         ):
             yield Case(label, cls(beta), (Operand(int8(shape, scale, zp)),), (int8(shape, 1 / 256, -128),))
-
-
-def exp_on_negative(x: Array) -> Array:
-    """exp(x) in Q0.31 for x <= 0 in Q5.26.
-
-    x = -(multiple of 1/4) + rest with rest in [-1/4, 0): a polynomial for the rest, one factor for each bit of the
-    multiple (gemmlowp's public algorithm).
-    """
-    quarter = 1 << (31 - DIFF_INTEGER_BITS - 2)
-    rest = (x & (quarter - 1)) - quarter
-    result = _exp_near_zero(rest << DIFF_INTEGER_BITS)
-    multiple = rest - x
-    for bit in EXP_BITS:
-        factor = round(math.exp(-(2.0**bit)) * (1 << 31))
-        has_bit = multiple & (1 << (31 - DIFF_INTEGER_BITS + bit)) != 0
-        result = np.where(has_bit, doubling_high_mul(result, factor), result)
-    return np.where(x == 0, INT32_MAX, result)
-
-
-def _exp_near_zero(a: Array) -> Array:
-    """exp(a) in Q0.31 for a in [-1/4, 0): Taylor to the fourth power around -1/8."""
-    constant = round(math.exp(-1 / 8) * (1 << 31))
-    x = a + (1 << 28)
-    x2 = doubling_high_mul(x, x)
-    x3 = doubling_high_mul(x2, x)
-    x4 = doubling_high_mul(x2, x2)
-    third = round((1 << 31) / 3)
-    tail = rounding_divide_by_pot(doubling_high_mul(rounding_divide_by_pot(x4, 2) + x3, third) + x2, 1)
-    return constant + doubling_high_mul(constant, x + tail)
-
-
-def reciprocal_of_one_plus(a: Array) -> Array:
-    """1 / (1 + a) in Q0.31 for a in [0, 1) in Q0.31: three Newton-Raphson steps."""
-    one = INT32_MAX
-    half = (a + one + 1) >> 1
-    x = round(48 / 17 * (1 << 29)) + doubling_high_mul(half, round(-32 / 17 * (1 << 29)))  # Q2.29
-    for _ in range(3):
-        error = (1 << 29) - doubling_high_mul(half, x)
-        x = x + np.clip(doubling_high_mul(x, error) << 2, INT32_MIN, INT32_MAX)
-    result: Array = np.clip(x << 1, INT32_MIN, INT32_MAX)
-    return result

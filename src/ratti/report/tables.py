@@ -19,6 +19,7 @@ from .. import targets
 from ..types import How
 
 if TYPE_CHECKING:
+    from ..graph.passes import Saving
     from ..verbs.build import BuildResult
     from ..verbs.check import CheckResult
     from ..verbs.verify import VerifyResult
@@ -39,6 +40,8 @@ def check(result: CheckResult) -> str:
         f"  {label(result.model)} on {target.name} ({core_name(target.core)}, {target.clock_hz / 1e6:g} MHz)",
     )
     parts: list[RenderableType] = [verdict]
+    if result.assumed:
+        parts.append(Text(f"  {result.assumed}", style="yellow"))
     parts += [Text(f"  ✗ {reason}", style="red") for reason in result.reasons]
     parts += [Text(), _figures(result), _layers(result)]
     if len(result.layers) > LAYERS_SHOWN:
@@ -99,7 +102,16 @@ def _figures(result: CheckResult) -> Table:
         table.add_row("time", f"{_span(*result.latency_range_ms, 'ms')}, {result.how['latency']}")
     if result.energy_uj is not None:
         table.add_row("energy", f"{figure(result.energy_uj)} µJ, {result.how['energy']}")
+    saved = ", ".join(_saved(s) for s in result.passes if s.ops or s.constant_bytes or s.macs)
+    if saved:
+        table.add_row("passes", f"saved {saved}")
     return table
+
+
+def _saved(saving: Saving) -> str:
+    """What a pass took out, in the figures that are not 0."""
+    figures = {"ops": saving.ops, "B": saving.constant_bytes, "MACs": saving.macs}
+    return f"{' '.join(f'{n:,} {unit}' for unit, n in figures.items() if n)} ({saving.name})"
 
 
 def _layers(result: CheckResult) -> Table:

@@ -12,8 +12,10 @@ from .. import models, targets
 from ..deploy import MAX_INSTRUCTIONS, Compiled, Trade, compile_only, deploy, outputs_of, prepare, trade_off
 from ..device.measure import Measurement, Span, StepFigures
 from ..errors import InputError, RattiError
-from ..graph import interpreter
+from ..graph import interpreter, passes
+from ..graph.assume import NOTE, assume_int8
 from ..graph.ir import Graph
+from ..graph.passes import Saving
 from ..plan import Plan, Step, Stream
 from ..samples import make_inputs
 from ..targets import Target
@@ -79,6 +81,8 @@ class CheckResult:
     absent: dict[str, str]  # why a figure is None or open above
     layers: tuple[Layer, ...]
     optimize: str = "speed"
+    passes: tuple[Saving, ...] = ()
+    assumed: str | None = None  # what was assumed of a model without int8 codes
     advice: tuple[str, ...] = field(default=())
     tradeoff: tuple[Trade, ...] = ()  # with a limit on RAM: layer by layer, then for less and less RAM
 
@@ -86,7 +90,7 @@ class CheckResult:
         """A dictionary for `json.dumps`."""
         out: dict[str, Any] = {"schema": SCHEMA}
         for name, value in vars(self).items():
-            out[name] = [vars(item) for item in value] if name in ("layers", "tradeoff") else value
+            out[name] = [vars(row) for row in value] if name in ("layers", "passes", "tradeoff") else value
         return out
 
     def __str__(self) -> str:
@@ -103,6 +107,8 @@ def check(
 ) -> CheckResult:
     """Compiles `model` for `target`, runs it on the emulated core and holds the figures against the limits.
 
+    A float model is profiled as if it were int8, with ranges from random inputs: its accuracy is unknown.
+
     InputError for an unknown model or target, or limits that are no numbers above 0. RattiError where the firmware's
     outputs differ from the interpreter's, which would be a bug of ratti. What would run for minutes is compiled and not
     run: RAM and flash are held against the limits, and every figure that needs a run is None, with the reason.
@@ -111,6 +117,15 @@ def check(
     device = target if isinstance(target, Target) else targets.load(target)
     graph = models.load(model)
     label = str(model) if not isinstance(model, Graph) else graph.name
+    if not graph.is_float:
+        return replace(_check(label, graph, device, limits, optimize), passes=passes.optimize(graph)[1])
+    folded, savings = passes.optimize(graph)
+    result = _check(label, assume_int8(folded), device, limits, optimize)
+    return replace(result, passes=savings, assumed=NOTE)
+
+
+def _check(label: str, graph: Graph, device: Target, limits: Limits, optimize: str) -> CheckResult:
+    """`check` of an int8 graph."""
     deployment = prepare(graph, device.isa)
     if deployment.expected_instructions > MAX_INSTRUCTIONS:
         compiled = compile_only(deployment, device, optimize)

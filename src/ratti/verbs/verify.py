@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import models, registry, targets
-from ..deploy import deploy, outputs_of, prepare
+from ..deploy import deploy, outputs_of, prepare, prepare_rust
 from ..errors import InputError
 from ..graph import interpreter
 from ..graph.ir import Graph
@@ -18,7 +18,8 @@ from ..samples import int8_input, make_inputs
 from ..types import Array
 
 SCHEMA = "ratti.verify/1"
-RUNTIMES = ("tflm", "host:c")
+RUNTIMES = ("tflm", "host:c", "host:cpp", "host:rust")
+DEFAULT = RUNTIMES[:2]  # C++ is the same C again, and not everybody has a Rust compiler
 Outputs = list[list[Array]]  # [inference][output]
 
 
@@ -70,7 +71,7 @@ class VerifyResult:
 def verify(
     model: str | Path | Graph,
     target_ids: Sequence[str] = (),
-    runtimes: Sequence[str] = RUNTIMES,
+    runtimes: Sequence[str] = DEFAULT,
     count: int = 24,
     real: Sequence[Array] = (),
     optimize: str = "speed",
@@ -103,22 +104,47 @@ def verify(
 
 
 def _runtime(runtime: str, graph: Graph, inputs: Sequence[Sequence[Array]]) -> Outputs:
-    if runtime == "tflm":
-        from ..runtimes.tflm import Session
+    return _ENGINES[runtime](graph, inputs)
 
-        session = Session(graph)
-        return [session.run(row) for row in inputs]
+
+def _tflm(graph: Graph, inputs: Sequence[Sequence[Array]]) -> Outputs:
+    from ..runtimes.tflm import Session
+
+    session = Session(graph)
+    return [session.run(row) for row in inputs]
+
+
+def _host_c(graph: Graph, inputs: Sequence[Sequence[Array]]) -> Outputs:
     from ..device.host import HostModel
 
-    deployment = prepare(graph, "portable")
-    with HostModel(deployment.program) as host:
-        return [
-            [
-                raw.view(p.type.dtype.numpy).reshape(p.type.shape)
-                for raw, p in zip(host.run(row), deployment.sources.outputs, strict=True)
-            ]
-            for row in inputs
-        ]
+    with HostModel(prepare(graph, "portable").program) as host:
+        return [_typed(graph, host.run(row)) for row in inputs]
+
+
+def _host_cpp(graph: Graph, inputs: Sequence[Sequence[Array]]) -> Outputs:
+    from ..device import host_cpp
+    from ..device.host import HostModel
+
+    with HostModel(host_cpp.program(prepare(graph, "portable").sources, graph.name)) as host:
+        return [_typed(graph, host.run(row)) for row in inputs]
+
+
+def _host_rust(graph: Graph, inputs: Sequence[Sequence[Array]]) -> Outputs:
+    from ..device.host_rust import RustModel
+
+    with RustModel(prepare_rust(graph)) as host:
+        return [_typed(graph, host.run(row)) for row in inputs]
+
+
+_ENGINES: Mapping[str, Callable[[Graph, Sequence[Sequence[Array]]], Outputs]] = dict(
+    zip(RUNTIMES, (_tflm, _host_c, _host_cpp, _host_rust), strict=True)
+)
+
+
+def _typed(graph: Graph, raw: Sequence[Array]) -> list[Array]:
+    """Bytes of the outputs as arrays of the graph's types."""
+    types = [graph.type(name) for name in graph.outputs]
+    return [np.asarray(x).view(t.dtype.numpy).reshape(t.shape) for x, t in zip(raw, types, strict=True)]
 
 
 def _compare(where: str, reference: Outputs, got: Outputs) -> VerifyRow:

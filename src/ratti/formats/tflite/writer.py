@@ -65,10 +65,10 @@ class _Exporter:
         if op.tflite_code not in self._codes:
             self._codes.append(op.tflite_code)
         inputs = [self._tensor(n) for n in node.inputs]
-        inputs += [self._constant(f"{node.name}_{k}", data, None) for k, data in enumerate(extra)]
+        constants = [self._constant(f"{node.name}_{k}", data, None) for k, data in enumerate(extra)]
         out: dict[str, Any] = {
             "opcode_index": self._codes.index(op.tflite_code),
-            "inputs": inputs,
+            "inputs": op.tflite_order(inputs, constants),
             "outputs": [self._tensor(n) for n in node.outputs],
         }
         if op.tflite_options:

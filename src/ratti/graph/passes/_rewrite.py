@@ -1,8 +1,9 @@
-"""Replacing nodes while keeping the rest."""
+"""Replacing nodes and values while keeping the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from ..ir import Graph, Node, Value
 
@@ -26,3 +27,39 @@ def consumers(graph: Graph) -> dict[str, list[Node]]:
         for name in node.inputs:
             out.setdefault(name, []).append(node)
     return out
+
+
+def producers(graph: Graph) -> dict[str, Node]:
+    """The node that writes each value."""
+    return {name: node for node in graph.nodes for name in node.outputs}
+
+
+def forward(graph: Graph, equal: Mapping[str, str]) -> Graph:
+    """`graph` without the nodes of one output that write the keys of `equal`: readers take the values instead.
+
+    A key and its value hold the same. The graph's outputs keep their names: where a key is one, what writes the value
+    writes it under that name. A node stays where that cannot be: an output that is an input, or another output, too.
+    """
+    fixed = {*graph.inputs, *graph.outputs, *(n for n, v in graph.values.items() if v.is_constant)}
+    names: dict[str, str] = {}  # what each value is called from now on
+    kept: list[Node] = []
+    for node in graph.nodes:
+        (out, *others) = node.outputs
+        source = equal.get(out) if not others else None
+        if source is not None and out not in graph.outputs:
+            names[out] = names.get(source, source)
+            continue
+        if source is not None:
+            source = names.get(source, source)
+            if source not in fixed:
+                names.update({old: out for old, new in names.items() if new == source})
+                names[source] = out
+                fixed.add(out)
+                continue
+        kept.append(node)
+    return rewrite(graph, [_renamed(node, names) for node in kept])
+
+
+def _renamed(node: Node, names: Mapping[str, str]) -> Node:
+    inputs = tuple(names.get(n, n) for n in node.inputs)
+    return replace(node, inputs=inputs, outputs=tuple(names.get(n, n) for n in node.outputs))

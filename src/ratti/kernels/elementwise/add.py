@@ -15,7 +15,7 @@ class ElementwiseAdd(Kernel):
     ops = (Add,)
 
     def supports(self, work: Work) -> bool:
-        return all(o.data is None for o in work.operands)
+        return all(o.data is None and o.type.shape == work.output.shape for o in work.operands)
 
     def instructions(self, work: Work) -> float:
         return work.output.elements * 25

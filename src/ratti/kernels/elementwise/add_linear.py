@@ -34,7 +34,7 @@ class AddLinear(Kernel):
     requires = frozenset({"multiply"})
 
     def supports(self, work: Work) -> bool:
-        return all(o.data is None for o in work.operands) and linear(work) is not None
+        return all(o.data is None and o.type.shape == work.output.shape for o in work.operands) and linear(work) is not None
 
     def instructions(self, work: Work) -> float:
         return work.output.elements * 8

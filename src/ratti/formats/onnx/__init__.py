@@ -1,0 +1,7 @@
+"""ONNX files, through the published protobuf schema."""
+
+from __future__ import annotations
+
+from .reader import parse, read
+
+__all__ = ["parse", "read"]

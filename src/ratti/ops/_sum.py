@@ -1,0 +1,43 @@
+"""Sums and differences of two tensors: both operands gain headroom, are brought to one scale, and meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from ..fixed_point import quantize_multiplier, requantize
+from ..types import Array, DType, TensorType
+from ._binary import Binary
+from .base import Constraint, Operand, constraint
+
+
+@constraint
+def output_scale_in_range(op: Summing, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """the int8 output's scale must be more than 2**-19 of the larger input's"""
+    if outputs[0].dtype is DType.FLOAT32:
+        return True
+    return outputs[0].scale > max(o.type.scale for o in operands) * 2.0 ** (1 - op.left_shift)
+
+
+class Summing(Binary):
+    """What addition, subtraction and squared difference share."""
+
+    left_shift: ClassVar[int] = 20  # headroom that both operands gain before they are rescaled (TFLite's, for int8)
+    constraints: ClassVar[tuple[Constraint, ...]] = (output_scale_in_range,)
+
+    def multipliers(self, types: Sequence[TensorType], output: TensorType) -> tuple[tuple[int, int], ...]:
+        """(multiplier, shift) of the first operand, of the second and of the result."""
+        twice_max = 2 * max(types[0].scale, types[1].scale)
+        return (
+            quantize_multiplier(types[0].scale / twice_max),
+            quantize_multiplier(types[1].scale / twice_max),
+            quantize_multiplier(twice_max / ((1 << self.left_shift) * output.scale)),
+        )
+
+    def aligned(self, x: Array, y: Array, types: Sequence[TensorType], output: TensorType) -> tuple[Array, Array]:
+        """Both operands less their zero points, in one scale."""
+        first, second, _ = self.multipliers(types, output)
+        return (
+            requantize((x - types[0].zero_point) << self.left_shift, *first),
+            requantize((y - types[1].zero_point) << self.left_shift, *second),
+        )

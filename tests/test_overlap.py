@@ -37,13 +37,15 @@ def emitted(features: str) -> tuple[Plan, CSources]:
 def _trials(features: str) -> list[Trial]:
     found = trials(features, SETS[: SETS.index(features)])
     works = [Work(t.case.op, t.case.operands, t.case.outputs, FEATURES[features]) for t in found]
-    return [t for t, work in zip(found, works, strict=True) if t.kernel.overlap(work, 0)]
+    return [t for t, work in zip(found, works, strict=True) if any(t.kernel.overlap(work, k) for k in range(len(work.operands)))]
 
 
-def distances(step: Step, operand: int) -> list[int]:
-    """Where the operand may begin behind the result: as near as it may, and around it on a coarse grid."""
+def distances(step: Step, index: int) -> list[int]:
+    """Where an input may begin behind the result: as near as it may, and around it on a coarse grid."""
+    operand = [k for k, o in enumerate(step.work.operands) if o.data is None][index]
     overlap = step.kernel.overlap(step.work, operand)
-    assert overlap is not None
+    if overlap is None:
+        return []
     if overlap.step == 1:
         return [overlap.distance]
     return [k * overlap.step for k in (-1, 0, 1) if overlap.allows(0, k * overlap.step)]
@@ -117,7 +119,7 @@ def test_declared_distances_are_safe_and_the_least(features: str) -> None:
     safe = differing(host.run(executable, operands, bytes_, 0), want, chosen)
     assert {chosen[k][0].node.name for k in safe} == set()
     broken = differing(host.run(executable, operands, bytes_, 1), want, chosen)
-    overlapping = {s.kernel.name for s, o, d in chosen if -s.work.types[o].bytes < d < s.work.output.bytes}
+    overlapping = {s.kernel.name for s, o, d in chosen if -plan.graph.type(s.inputs[o]).bytes < d < s.work.output.bytes}
     assert overlapping <= {chosen[k][0].kernel.name for k in broken}
 
 

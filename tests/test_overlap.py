@@ -36,8 +36,11 @@ def emitted(features: str) -> tuple[Plan, CSources]:
 
 def _trials(features: str) -> list[Trial]:
     found = trials(features, SETS[: SETS.index(features)])
-    works = [Work(t.case.op, t.case.operands, t.case.outputs, FEATURES[features]) for t in found]
-    return [t for t, work in zip(found, works, strict=True) if any(t.kernel.overlap(work, k) for k in range(len(work.operands)))]
+    return [t for t in found if _overlaps(t, Work(t.case.op, t.case.operands, t.case.outputs, FEATURES[features]))]
+
+
+def _overlaps(trial: Trial, work: Work) -> bool:
+    return any(trial.kernel.overlap(work, k) for k, o in enumerate(work.operands) if o.data is None)
 
 
 def distances(step: Step, index: int) -> list[int]:

@@ -77,6 +77,14 @@ def arena_main(name: str, emitted: CSources) -> str:
     )
 
 
+def calls(name: str, emitted: CSources) -> list[tuple[str, str]]:
+    """The function of each step and its arguments, as they were emitted."""
+    source = emitted.files[f"{name}.c"]
+    found = _CALL.findall(source[source.index(f"void {emitted.entry}(") :])
+    assert [function for function, _ in found] == list(emitted.functions)
+    return found
+
+
 def steps_main(name: str, plan: Plan, emitted: CSources) -> str:
     """The model's source and a program that runs each of its steps alone, on buffers of exactly the bytes it may touch.
 
@@ -84,17 +92,15 @@ def steps_main(name: str, plan: Plan, emitted: CSources) -> str:
     the operands of every step in turn; standard output the results.
     """
     source = emitted.files[f"{name}.c"]
-    calls = _CALL.findall(source[source.index(f"void {emitted.entry}(") :])
-    assert [function for function, _ in calls] == list(emitted.functions)
     body: list[str] = []
-    for step, (function, text) in zip(plan.steps, calls, strict=True):
+    for step, (function, text) in zip(plan.steps, calls(name, emitted), strict=True):
         sizes = {f"in{k}": plan.graph.type(n).bytes for k, n in enumerate(step.inputs)}
         sizes["out"] = step.work.output.bytes
         if step.call.scratch_bytes:
             sizes["scratch"] = step.call.scratch_bytes
         pointers = iter(sizes)
         arguments = re.sub(r"arena \+ \d+", lambda _, p=pointers: next(p), text)
-        begin, end = f"{step.work.rows} * part / parts", f"{step.work.rows} * (part + 1) / parts"
+        begin, end = (f"{step.kernel.rows(step.work)} * {part} / parts" for part in ("part", "(part + 1)"))
         body.append("        {" + "".join(f" int8_t *{n} = block({b});" for n, b in sizes.items()))
         body += [
             f"        if (fread({n}, {b}, 1, stdin) != 1) return 1;" for n, b in sizes.items() if n.startswith("in")

@@ -26,7 +26,7 @@ from ratti.ops.base import int8
 from ratti.ops.conv2d import Conv2D
 from ratti.ops.relu import Relu
 from ratti.ops.reshape import Reshape
-from ratti.plan import Plan, make_plan
+from ratti.plan import Plan, Step, make_plan
 from ratti.plan.arena import ALIGNMENT, Block, live_bytes, place
 from ratti.types import DType, Quant, TensorType
 
@@ -37,7 +37,7 @@ BLOCKS = st.lists(
 ).map(lambda items: [Block(f"b{k}", size, min(a, b), max(a, b)) for k, (size, a, b) in enumerate(items)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(BLOCKS)
 def test_blocks_that_live_together_do_not_overlap(blocks: list[Block]) -> None:
     offsets, size = place(blocks)
@@ -84,16 +84,24 @@ def check_plan(plan: Plan) -> None:
         out = set(place_of(step.output))
         scratch = set(range(step.scratch_offset, step.scratch_offset + (step.call.scratch_bytes or 0)))
         assert not scratch & out and step.scratch_offset % ALIGNMENT == 0
-        allowed = {step.node.inputs[k] for k in step.kernel.in_place(step.work)}
-        for name in step.inputs:
+        for operand, name in enumerate(step.node.inputs):
+            if graph.values[name].is_constant:
+                continue
             assert not scratch & set(place_of(name))
             if out & set(place_of(name)):
-                assert name in allowed and plan.offsets[name] == plan.offsets[step.output]
+                overlap = step.kernel.overlap(step.work, operand)
+                assert overlap is not None and overlap.allows(plan.offsets[step.output], plan.offsets[name])
         for k in scratch | out:
             assert k < plan.arena_bytes
             owner[k] = step.output if k in out else "scratch"
     for name in graph.outputs:
         check(name, "after the last step")
+
+
+def shared_bytes(plan: Plan, step: Step, name: str) -> int:
+    """Bytes that a step's result shares with an operand."""
+    first, second = plan.offsets[name], plan.offsets[step.output]
+    return min(first + plan.graph.type(name).bytes, second + step.work.output.bytes) - max(first, second)
 
 
 @settings(max_examples=60, deadline=None)
@@ -104,19 +112,20 @@ def test_plans_of_random_graphs_are_sound(seed: int, nodes: int, features: str) 
         return
     plan = make_plan(graph, FEATURES[features])
     check_plan(plan)
-    assert [s.node.name for s in plan.steps] == [n.name for n in graph.nodes if not isinstance(n.op, Reshape)]
+    assert {s.node.name for s in plan.steps} == {n.name for n in graph.nodes if not isinstance(n.op, Reshape)}
+    assert plan.lower_bound_bytes <= plan.activation_bytes
     assert plan.arena_bytes == plan.activation_bytes + plan.scratch_bytes
     assert plan.arena_bytes >= plan.peak.live_bytes
 
 
-@pytest.mark.parametrize(("model", "bytes_"), [("kws", 16_000), ("ic", 49_152)])
+@pytest.mark.parametrize(("model", "bytes_"), [("kws", 8_000), ("ic", 32_768)])
 @pytest.mark.parametrize("features", sorted(FEATURES))
 def test_real_models_need_what_is_alive(model: str, bytes_: int, features: str, shared: Path) -> None:
     graph = run_pipeline(tflite.read(shared / "models" / f"{model}.tflite"))
     plan = make_plan(graph, FEATURES[features])
     check_plan(plan)
     assert plan.lower_bound_bytes == bytes_
-    assert plan.activation_bytes <= 1.1 * bytes_
+    assert plan.activation_bytes <= 1.04 * bytes_
 
 
 @pytest.mark.toolchain
@@ -126,7 +135,7 @@ def test_random_graphs_run_in_noise(seed: int) -> None:
     graph = run_pipeline(random_graph(seed, 40))
     plan = make_plan(graph, FEATURES[("portable", "armv7em")[seed % 2]])
     check_plan(plan)
-    assert any(plan.offsets[i] == plan.offsets[s.output] for s in plan.steps for i in s.inputs)
+    assert any(shared_bytes(plan, s, i) for s in plan.steps for i in s.inputs)
     c = emit(plan, "random")
     program = build_executable({**c.files, "main.c": host.arena_main("random", c)}, "undefined", host.QUICK)
     inputs = samples([graph.type(n) for n in graph.inputs], 6)

@@ -16,13 +16,15 @@ from .errors import DoesNotFitError
 from .graph.ir import Graph
 from .graph.passes import run_pipeline
 from .kernels import FEATURES
-from .plan import Plan, make_plan
+from .plan import Plan, make_plan, make_plans
 from .targets import Target
 from .types import Array, How
 
 WATCHED_INSTRUCTIONS = 1e8  # above, the watched run (upper end of cycles, alignment) would take a minute or more
 MAX_INSTRUCTIONS = 2e9  # above, emulating one inference would take minutes
 SECONDS = 120.0  # for one inference
+TRADES = 5  # of RAM for instructions, that are measured
+TRIES = 3  # to meet a limit on RAM: the stack is known only when a plan has run
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,15 @@ class Compiled:
 
 
 @dataclass(frozen=True)
+class Trade:
+    """One way to run a model: `how` the plan computes it, all RAM in use, instructions of one inference."""
+
+    how: str
+    ram_bytes: int
+    instructions: int
+
+
+@dataclass(frozen=True)
 class Measured:
     """What was measured. `fits` is False where the part's memories had to be enlarged for the measurement."""
 
@@ -89,7 +100,7 @@ def deploy(
     ram_limit: int | None = None,
     deployment: Deployment | None = None,
 ) -> Measured:
-    """Compiles and emulates `graph` on `target`; plans again with less scratch where RAM is short.
+    """Compiles and emulates `graph` on `target`; plans again for less RAM where it is short.
 
     What does not fit is measured on the same part with larger memories. `deployment` is what `prepare` made for the
     target's instruction set, where the caller has it.
@@ -99,12 +110,15 @@ def deploy(
     if deployment.plan.arena_bytes > limit:
         deployment = prepare(graph, target.isa, limit)
     result = _measure(deployment, target, inputs, optimize)
-    used = total_ram(result.measurement)
-    if used > limit:
-        arena = deployment.plan.arena_bytes
-        smaller = prepare(graph, target.isa, arena - (used - limit))
-        if smaller.plan.arena_bytes < arena:
-            result = _measure(smaller, target, inputs, optimize)
+    for _ in range(TRIES):
+        excess = total_ram(result.measurement) - limit
+        arena = result.deployment.plan.arena_bytes
+        if excess <= 0:
+            break
+        smaller = prepare(graph, target.isa, arena - excess)
+        if smaller.plan.arena_bytes >= arena:
+            break
+        result = _measure(smaller, target, inputs, optimize)
     return result
 
 
@@ -123,6 +137,22 @@ void {name}_features_arena(int8_t *arena)
 """
     return Program({**sources.files, "arena.c": entry}, f"{name}_features_arena", work_at + sources.work_bytes,
                    (Slot(0, sources.samples_bytes),), (Slot(codes_at, sources.codes_bytes),), ("features",))
+
+
+def trade_off(
+    graph: Graph, target: Target, inputs: Sequence[Sequence[Array]], optimize: str = "speed"
+) -> list[Trade]:
+    """Measured: layer by layer first, then plans that take less and less RAM; at most `TRADES`, evenly chosen."""
+    plans = make_plans(run_pipeline(graph), FEATURES[target.isa])
+    chosen = sorted({round(k * (len(plans) - 1) / (TRADES - 1)) for k in range(TRADES)})
+    trades: list[Trade] = []
+    for k in chosen:
+        deployment = Deployment(plans[k], c.emit(plans[k]))
+        if deployment.expected_instructions <= MAX_INSTRUCTIONS:
+            m = _measure(deployment, target, inputs, optimize).measurement
+            trades.append(Trade(plans[k].how, total_ram(m), m.instructions))
+    worse = [any(o.ram_bytes <= t.ram_bytes and o.instructions < t.instructions for o in trades) for t in trades]
+    return [t for t, is_worse in zip(trades, worse, strict=True) if not is_worse]
 
 
 def compile_only(deployment: Deployment, target: Target, optimize: str = "speed") -> Compiled:

@@ -10,6 +10,7 @@ from ..graph.builder import unique
 from ..kernels import Constant, Struct, Table, source
 from ..plan import Plan, Step
 from ..types import Array, TensorType
+from . import _stream
 
 LINE = 112
 
@@ -32,8 +33,8 @@ class CSources:
     arena_bytes: int
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    steps: tuple[str, ...]
-    functions: tuple[str, ...]  # that each step calls
+    steps: tuple[str, ...]  # what the entry calls, by the first node of each call
+    functions: tuple[str, ...]  # that are called for them
 
 
 @dataclass
@@ -55,11 +56,17 @@ def emit(plan: Plan, name: str | None = None) -> CSources:
     unit = _Unit()
     for step in plan.steps:
         _include(step.kernel.header, unit.headers)
-        _step(plan, step, unit)
+    if plan.streams:
+        _include(_stream.HEADER, unit.headers)
+    for stream, steps in plan.calls:
+        if stream is None:
+            _step(plan, steps[0], unit)
+        else:
+            _loop(_stream.Loop(plan, stream), steps, unit)
     inputs, outputs = _ports(plan, plan.graph.inputs), _ports(plan, plan.graph.outputs)
     files = {f"{name}.h": _header(name, plan, inputs, outputs), f"{name}.c": _source(name, unit)}
-    steps = tuple(s.node.name for s in plan.steps)
-    return CSources(files, f"{name}_run", plan.arena_bytes, inputs, outputs, steps, tuple(unit.called))
+    names = tuple(steps[0].node.name for _, steps in plan.calls)
+    return CSources(files, f"{name}_run", plan.arena_bytes, inputs, outputs, names, tuple(unit.called))
 
 
 def _ports(plan: Plan, names: Sequence[str]) -> tuple[Port, ...]:
@@ -88,15 +95,47 @@ def _resolve(header: str, included: str) -> str:
 
 
 def _step(plan: Plan, step: Step, unit: _Unit) -> None:
+    places = [f"arena + {plan.offsets[n]}" for n in (*step.inputs, step.output)]
+    function, call = _call(step, places, ("0", str(step.kernel.rows(step.work))), "    ", unit)
+    unit.calls.append(f"    /* {step.node.name}: {_shapes(step)} */\n{call}")
+    unit.called.append(function)
+
+
+def _loop(loop: _stream.Loop, steps: Sequence[Step], unit: _Unit) -> None:
+    """A function for a stream, and its call."""
+    name = f"stream_{steps[0].node.name}"
+    calls = []
+    for step in steps:
+        places = [loop.place(n) for n in (*step.inputs, step.output)]
+        calls.append(f"        /* {step.node.name}: {_shapes(step)} */")
+        if loop.may_be_empty(step):
+            _, call = _call(step, places, loop.range(step), "            ", unit)
+            begin, end = loop.range(step)
+            call = f"        if ({begin} < {end}) {{\n{call}\n        }}"
+        else:
+            _, call = _call(step, places, loop.range(step), "        ", unit)
+        calls.append(call)
+    table = f"{name}_rows"
+    rows = loop.rows
+    unit.table_text.append(array(table, rows.ctype, rows.data.ravel()))
+    unit.function_text.append(loop.text(name, table, calls))
+    unit.calls.append(f"    /* {steps[0].node.name} to {steps[-1].node.name}, band by band */\n    {name}(arena);")
+    unit.called.append(name)
+
+
+def _call(
+    step: Step, places: Sequence[str], rows: tuple[str, str], indent: str, unit: _Unit
+) -> tuple[str, str]:
+    """The function for a step, and its call with the addresses of operands and result."""
     function = _function(step, unit)
-    arguments = [f"arena + {plan.offsets[n]}" for n in (*step.inputs, step.output)]
-    arguments += [_table(step.node.name, t, unit) for t in step.call.tables]
+    arguments = [*places, *(_table(step.node.name, t, unit) for t in step.call.tables)]
     if step.call.scratch_bytes:
         arguments.append(f"arena + {step.scratch_offset}")
-    arguments += ["0", str(step.work.rows)]
-    shapes = " -> ".join(_shape(t) for t in (step.work.types[0], step.work.output))
-    unit.calls.append(f"    /* {step.node.name}: {shapes} */\n" + _wrap(f"    {function}(", arguments, ");"))
-    unit.called.append(function)
+    return function, _wrap(f"{indent}{function}(", [*arguments, *rows], ");")
+
+
+def _shapes(step: Step) -> str:
+    return " -> ".join(_shape(t) for t in (step.work.types[0], step.work.output))
 
 
 def _function(step: Step, unit: _Unit) -> str:

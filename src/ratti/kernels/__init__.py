@@ -9,13 +9,15 @@ from functools import cache
 from importlib import import_module, resources
 
 from ..registry import modules
-from .base import FEATURES, Call, Constant, Kernel, Struct, Table, Work
+from .base import FEATURES, Call, Constant, Kernel, Overlap, Reach, Struct, Table, Work
 
 __all__ = [
     "FEATURES",
     "Call",
     "Constant",
     "Kernel",
+    "Overlap",
+    "Reach",
     "Struct",
     "Table",
     "Work",

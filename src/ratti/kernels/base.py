@@ -89,6 +89,37 @@ class Call:
     inputs_as_array: bool = False  # one array of pointers: the inputs, then the tables that are constant operands
 
 
+@dataclass(frozen=True)
+class Reach:
+    """Row y of a call reads `window` rows of each operand, from y * stride - before on, as far as they exist."""
+
+    stride: int = 1
+    before: int = 0
+    window: int = 1
+
+    def first(self, row: int) -> int:
+        """The first operand row that `row` reads; below zero in padding."""
+        return row * self.stride - self.before
+
+    def end(self, row: int) -> int:
+        """Behind the last operand row that rows below `row` read."""
+        return self.first(row - 1) + self.window
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """An output that begins at address a may share bytes with an operand that begins at a + `distance`, or at any
+    multiple of `step` behind that, if the operand is not needed afterwards. Bytes; 0 is exactly in place.
+    """
+
+    distance: int
+    step: int = 1
+
+    def allows(self, output: int, operand: int) -> bool:
+        """True for an output and an operand that begin at these addresses."""
+        return operand - output >= self.distance and (operand - output - self.distance) % self.step == 0
+
+
 class Kernel(ABC):
     """One way to compute an op. Instances are stateless; `header` is relative to the kernels folder."""
 
@@ -113,6 +144,22 @@ class Kernel(ABC):
     def call(self, work: Work) -> Call:
         """The call that computes `work`."""
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        """Operands that the output may lie exactly over, when all rows are computed in one call."""
-        return ()
+    def rows(self, work: Work) -> int:
+        """How many rows `row_begin` and `row_end` count: the output's, for all kernels but those that sum up."""
+        return work.rows
+
+    def reach(self, work: Work) -> Reach | None:
+        """The rows of its operands that a row reads; None where rows do not follow rows."""
+        return None
+
+    def scratch_bytes(self, work: Work, rows: int) -> int | None:
+        """Scratch for calls of at most `rows` rows; as in `Call`."""
+        return self.call(work).scratch_bytes
+
+    def banding(self, work: Work, rows: int) -> float:
+        """Estimated instructions that calls of `rows` rows each take more than one call."""
+        return -(-self.rows(work) // rows) * 80
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        """Where the output may lie over the operand, when all rows are computed in one call; None: nowhere."""
+        return None

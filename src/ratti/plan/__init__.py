@@ -1,5 +1,6 @@
 """From a graph to an order of kernel calls and a place in the arena for every activation."""
 
-from .planner import Plan, Step, make_plan
+from .plan import Plan, Step, Stream, Window
+from .planner import make_plan, make_plans
 
-__all__ = ["Plan", "Step", "make_plan"]
+__all__ = ["Plan", "Step", "Stream", "Window", "make_plan", "make_plans"]

@@ -1,56 +1,22 @@
-"""Choice of kernels, life times, in-place results and arena offsets."""
+"""Choice of kernels, and of what to compute as streams."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 
 from ..errors import UnsupportedError
 from ..graph.ir import Graph, Node
-from ..kernels import Call, Kernel, Work, candidates
+from ..kernels import Kernel, Work, candidates
 from ..ops.reshape import Reshape
-from .arena import Block, live_bytes, place
+from .layers import Layer, Layers
+from .layout import Unit, instructions, lay_out, needed_bytes
+from .order import reorder
+from .plan import Plan
+from .stream import make_bands
 
-
-@dataclass(frozen=True)
-class Step:
-    """One kernel call."""
-
-    node: Node
-    kernel: Kernel
-    work: Work
-    call: Call
-    inputs: tuple[str, ...]  # activations, in the kernel's order
-    output: str
-    scratch_offset: int
-    live: tuple[tuple[str, int], ...]  # names and bytes of the activations that exist while the step runs
-
-    @property
-    def live_bytes(self) -> int:
-        """Activations and scratch that exist while the step runs."""
-        return sum(size for _, size in self.live) + (self.call.scratch_bytes or 0)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a graph is computed in one arena. Offsets and sizes in bytes."""
-
-    graph: Graph
-    steps: tuple[Step, ...]
-    offsets: Mapping[str, int]  # of every activation
-    arena_bytes: int
-    activation_bytes: int  # what the arena would take without scratch
-    lower_bound_bytes: int  # largest sum of activations that exist together, none sharing its place
-
-    @property
-    def scratch_bytes(self) -> int:
-        """What scratch adds to the arena."""
-        return self.arena_bytes - self.activation_bytes
-
-    @property
-    def peak(self) -> Step:
-        """The step that needs the most memory."""
-        return max(self.steps, key=lambda s: s.live_bytes)
+HEIGHTS = (1, 2, 3, 4, 6, 8)  # rows of a band
+MOST_LAYERS = 24  # of a stream
 
 
 def make_plan(
@@ -58,30 +24,105 @@ def make_plan(
     features: frozenset[str],
     arena_limit: int | None = None,
     kernels: Mapping[str, Kernel] | None = None,
+    streaming: bool = True,
 ) -> Plan:
-    """A plan for a core with `features`: the fastest kernels, or slower ones with less scratch for `arena_limit`.
+    """A plan for a core with `features`: the fastest kernels, layer by layer; where that takes more than `arena_limit`
+    bytes, the fastest plan with streams that does not, and then slower kernels with less scratch.
 
-    `kernels` fixes the choice for nodes by name. A plan over `arena_limit` is still returned: it is the smallest that
-    was found. UnsupportedError where the graph is not int8 or no kernel serves a node.
+    `kernels` fixes the choice for nodes by name. Without `streaming` the plan has no streams. A plan over `arena_limit`
+    is still returned: it is the smallest that was found. UnsupportedError where the graph is not int8 or no kernel
+    serves a node.
     """
+    layers = make_layers(graph, features, kernels or {})
+    plan = lay_out(layers, [Unit(k, k + 1) for k in range(len(layers.items))])
+    if arena_limit is None or plan.arena_bytes <= arena_limit:
+        return plan
+    found = [plan]
+    front = fronts(layers) if streaming else []
+    small_enough = [units for bytes_, units in front if bytes_ <= arena_limit]
+    for units in reversed(small_enough or [units for _, units in front[:1]]):
+        found.append(lay_out(layers, units))
+        if found[-1].arena_bytes <= arena_limit:
+            return found[-1]
+    while plan.arena_bytes > arena_limit:
+        smaller = _smaller_scratch(plan, layers)
+        if smaller is None:
+            break
+        layers = smaller
+        plan = lay_out(layers, [Unit(k, k + 1) for k in range(len(layers.items))])
+        found.append(plan)
+    return min(found, key=lambda p: p.arena_bytes)
+
+
+def make_plans(graph: Graph, features: frozenset[str]) -> list[Plan]:
+    """What memory can be traded for: layer by layer first, then plans with streams, each smaller than those before it
+    and the fastest of its size by estimate. Errors as `make_plan`.
+    """
+    layers = make_layers(graph, features, {})
+    plans = [lay_out(layers, [Unit(k, k + 1) for k in range(len(layers.items))])]
+    for _, units in reversed(fronts(layers)):
+        plan = lay_out(layers, units)
+        if plan.arena_bytes < plans[-1].arena_bytes:
+            plans.append(plan)
+    return plans
+
+
+def make_layers(graph: Graph, features: frozenset[str], fixed: Mapping[str, Kernel]) -> Layers:
+    """The layers of a graph with the fastest kernels, in the order with the least peak; errors as `make_plan`."""
     if not graph.is_quantized:
         raise UnsupportedError(f"model '{graph.name}' is a float model; only int8 models become firmware")
     _refuse_unplannable(graph)
-    nodes = [n for n in graph.nodes if not isinstance(n.op, Reshape)]
-    if not nodes:
+    items = []
+    for node in graph.nodes:
+        if not isinstance(node.op, Reshape):
+            work = Work.of(graph, node, features)
+            options = (fixed[node.name],) if node.name in fixed else tuple(_kernels(node, work))
+            items.append(Layer(node, work, options, options[0]))
+    if not items:
         raise UnsupportedError(f"model '{graph.name}' computes nothing")
-    fixed = kernels or {}
-    works = [Work.of(graph, n, features) for n in nodes]
-    options = [[fixed[n.name]] if n.name in fixed else _kernels(n, w) for n, w in zip(nodes, works, strict=True)]
-    choice = [o[0] for o in options]
-    plan = _plan(graph, nodes, works, choice)
-    while arena_limit is not None and plan.arena_bytes > arena_limit:
-        smaller = _smaller_scratch(plan, options, choice)
-        if smaller is None:
-            break
-        choice = smaller
-        plan = _plan(graph, nodes, works, choice)
-    return plan
+    layers, bound = reorder(Layers(graph, tuple(items)))
+    return replace(layers, lower_bound_bytes=bound)
+
+
+def fronts(layers: Layers) -> list[tuple[int, tuple[Unit, ...]]]:
+    """(bytes, units): the fastest ways to cut the layers into streams and single layers for the bytes that they need,
+    both by estimate; fewest bytes first.
+
+    Cuts up to each layer are kept where no other is both smaller and faster.
+    """
+    ways: list[list[tuple[int, float, tuple[Unit, ...]]]] = [[(0, 0.0, ())]]
+    units: dict[int, list[tuple[int, float, Unit]]] = {}
+    for unit in _units(layers):
+        units.setdefault(unit.end, []).append((needed_bytes(layers, unit), instructions(layers, unit), unit))
+    for end in range(1, len(layers.items) + 1):
+        reached = [
+            (max(peak, need), cost + own, (*before, unit))
+            for need, own, unit in units[end]
+            for peak, cost, before in ways[unit.begin]
+        ]
+        ways.append(_best(reached))
+    return [(peak, units) for peak, _, units in ways[-1]]
+
+
+def _best(ways: list[tuple[int, float, tuple[Unit, ...]]]) -> list[tuple[int, float, tuple[Unit, ...]]]:
+    kept: list[tuple[int, float, tuple[Unit, ...]]] = []
+    for way in sorted(ways, key=lambda w: (w[0], w[1], len(w[2]))):
+        if not kept or way[1] < kept[-1][1]:
+            kept.append(way)
+    return kept
+
+
+def _units(layers: Layers) -> list[Unit]:
+    """Single layers, and the streams that there are."""
+    found = []
+    for begin in range(len(layers.items)):
+        found.append(Unit(begin, begin + 1))
+        for end in range(begin + 1, min(begin + MOST_LAYERS, len(layers.items)) + 1):
+            for height in HEIGHTS:
+                bands = make_bands(layers, begin, end, height)
+                if bands is not None:
+                    found.append(Unit(begin, end, bands))
+    return found
 
 
 def _refuse_unplannable(graph: Graph) -> None:
@@ -109,76 +150,13 @@ def _kernels(node: Node, work: Work) -> list[Kernel]:
     return found
 
 
-def _smaller_scratch(plan: Plan, options: list[list[Kernel]], choice: list[Kernel]) -> list[Kernel] | None:
-    """The choice with the scratch of the peak's step reduced, or None."""
-    order = sorted(range(len(plan.steps)), key=lambda k: -plan.steps[k].live_bytes)
-    k = order[0]
-    work, scratch = plan.steps[k].work, plan.steps[k].call.scratch_bytes or 0
-    for kernel in options[k][options[k].index(choice[k]) + 1 :]:
-        if (kernel.call(work).scratch_bytes or 0) < scratch:
-            return [*choice[:k], kernel, *choice[k + 1 :]]
+def _smaller_scratch(plan: Plan, layers: Layers) -> Layers | None:
+    """The layers with the scratch of the peak's step reduced, or None."""
+    k = plan.steps.index(plan.peak)
+    layer = layers.items[k]
+    scratch = layer.kernel.call(layer.work).scratch_bytes or 0
+    for kernel in layer.options[layer.options.index(layer.kernel) + 1 :]:
+        if (kernel.call(layer.work).scratch_bytes or 0) < scratch:
+            items = (*layers.items[:k], replace(layer, kernel=kernel), *layers.items[k + 1 :])
+            return replace(layers, items=items)
     return None
-
-
-def _plan(graph: Graph, nodes: Sequence[Node], works: Sequence[Work], kernels: Sequence[Kernel]) -> Plan:
-    calls = [k.call(w) for k, w in zip(kernels, works, strict=True)]
-    in_place = [k.in_place(w) for k, w in zip(kernels, works, strict=True)]
-    homes, blocks = _storage(graph, nodes, in_place)
-    _, separate = _storage(graph, nodes, [()] * len(nodes))
-    scratch = [
-        Block(f"{n.name}/scratch", c.scratch_bytes or 0, k, k)
-        for k, (n, c) in enumerate(zip(nodes, calls, strict=True))
-    ]
-    everything = [*blocks, *(s for s in scratch if s.bytes)]
-    placed, arena_bytes = place(everything)
-    offsets = {value: placed[home] for value, home in homes.items()}
-    live = [tuple((b.name, b.bytes) for b in blocks if b.first <= k <= b.last) for k in range(len(nodes))]
-    steps = tuple(
-        Step(n, kernel, w, c, graph.activations(n.inputs), n.outputs[0], placed.get(s.name, 0), alive)
-        for n, kernel, w, c, s, alive in zip(nodes, kernels, works, calls, scratch, live, strict=True)
-    )
-    activation_bytes = min(place(blocks)[1], arena_bytes)
-    return Plan(graph, steps, offsets, arena_bytes, activation_bytes, max(live_bytes(separate, len(nodes))))
-
-
-def _storage(
-    graph: Graph, nodes: Sequence[Node], in_place: Sequence[tuple[int, ...]]
-) -> tuple[dict[str, str], list[Block]]:
-    """The block that each activation lives in, and the blocks.
-
-    A reshaped value stays in its block. A result takes over the block of an operand that dies in the step, where the
-    kernel allows it. Inputs exist before the first step, outputs after the last.
-    """
-    end = len(nodes)  # an output outlives the last step, which may read it too
-    views = {n.outputs[0]: n.inputs[0] for n in graph.nodes if isinstance(n.op, Reshape)}
-
-    def root(name: str) -> str:
-        while name in views:
-            name = views[name]
-        return name
-
-    last_use = {root(o): end for o in graph.outputs}
-    for k, node in enumerate(nodes):
-        for name in graph.activations(node.inputs):
-            last_use[root(name)] = max(last_use.get(root(name), 0), k)
-    spans: dict[str, tuple[int, int, int]] = {}  # block: bytes, first, last
-    homes: dict[str, str] = {}
-    for name in graph.inputs:
-        homes[name] = name
-        spans[name] = (graph.type(name).bytes, 0, last_use.get(name, 0))
-    for k, node in enumerate(nodes):
-        output = node.outputs[0]
-        bytes_, last = graph.type(output).bytes, last_use.get(output, k)
-        home = output
-        for operand in in_place[k]:
-            source = root(node.inputs[operand])
-            block = homes.get(source)
-            if block is not None and last_use[source] == k and spans[block][2] == k and spans[block][0] >= bytes_:
-                home = block
-                break
-        homes[output] = home
-        size, first, _ = spans.get(home, (bytes_, k, last))
-        spans[home] = (size, first, last)
-    for name in views:
-        homes[name] = homes[root(name)]
-    return homes, [Block(name, *span) for name, span in spans.items()]

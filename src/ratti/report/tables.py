@@ -51,6 +51,8 @@ def check(result: CheckResult) -> str:
         parts.append(Text(f"{name}: none, {reason}", style="dim"))
     if _unverified(result):
         parts.append(Text(_unverified(result), style="dim"))
+    if len(result.tradeoff) > 1:
+        parts += [Text("\nRAM for instructions:"), _tradeoff(result)]
     parts.append(Text())
     advice = Table.grid(padding=(0, 1))
     for line in result.advice:
@@ -129,9 +131,9 @@ def _figures(result: CheckResult) -> Table:
     ram, flash = result.ram, result.flash
     stack = "the stack (not measured)" if ram["stack"] is None else f"stack {ram['stack']:,}"
     static = f" + static {ram['static']:,}" if ram["static"] else ""
-    arena = f"activations {ram['activations']:,} (bound {ram['lower_bound']:,}) + scratch {ram['scratch']:,}"
+    arena = f"activations {ram['activations']:,} (bound layer by layer {ram['lower_bound']:,})"
     table.add_row("RAM", _bar(ram["total"], ram["limit"]).append(f"  {_share(ram)}, {result.how['ram']}"))
-    table.add_row("", Text(f"{arena} + {stack}{static}", style="dim"))
+    table.add_row("", Text(f"{arena} + scratch {ram['scratch']:,} + {stack}{static}", style="dim"))
     table.add_row("flash", _bar(flash["total"], flash["limit"]).append(f"  {_share(flash)}, {result.how['flash']}"))
     table.add_row("", Text(f"weights {flash['weights']:,} + code {flash['code']:,}", style="dim"))
     if result.instructions is not None:
@@ -181,6 +183,17 @@ def _layers(result: CheckResult) -> Table:
     measured = result.instructions is not None
     without = () if measured else ("instructions", "per MAC", "share")
     return grid(columns, rows, drop=("kernel", "weights B", "MACs", "output"), without=without)
+
+
+def _tradeoff(result: CheckResult) -> Table:
+    fastest = result.tradeoff[0].instructions
+    rows: list[Sequence[RenderableType]] = []
+    for trade in result.tradeoff:
+        more = f"{trade.instructions / fastest - 1:+.1%}" if trade.instructions != fastest else ""
+        style = "" if trade.ram_bytes <= result.ram["limit"] else "dim"
+        cells = (trade.how, f"{trade.ram_bytes:,}", f"{trade.instructions:,}", more)
+        rows.append([Text(cell, style=style) for cell in cells])
+    return grid({"how": "left", "RAM B": "right", "instructions": "right", "more": "right"}, rows)
 
 
 def _merged(result: CheckResult) -> dict[str, str]:

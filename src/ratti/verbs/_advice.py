@@ -29,7 +29,8 @@ def _peak(plan: Plan) -> str:
     parts = [f"{name} {size:,} B" for name, size in step.live]
     if step.call.scratch_bytes:
         parts.append(f"scratch {step.call.scratch_bytes:,} B")
-    return f"RAM peaks in {step.node.name} at {step.live_bytes:,} B: {' + '.join(parts)}"
+    shared = f" - {step.shared_bytes:,} B that they share" if step.shared_bytes else ""
+    return f"RAM peaks in {step.node.name} at {step.live_bytes:,} B: {' + '.join(parts)}{shared}"
 
 
 def _ram(result: CheckResult, plan: Plan) -> Iterator[str]:

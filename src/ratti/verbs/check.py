@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .. import models, targets
-from ..deploy import MAX_INSTRUCTIONS, Compiled, compile_only, deploy, outputs_of, prepare
-from ..device.measure import Measurement, Span
+from ..deploy import MAX_INSTRUCTIONS, Compiled, Trade, compile_only, deploy, outputs_of, prepare, trade_off
+from ..device.measure import Measurement, Span, StepFigures
 from ..errors import InputError, RattiError
 from ..graph import interpreter, passes
 from ..graph.assume import NOTE, assume_int8
 from ..graph.ir import Graph
 from ..graph.passes import Saving
-from ..plan import Plan
+from ..plan import Plan, Step, Stream
 from ..samples import make_inputs
 from ..targets import Target
 from ..types import How
@@ -43,7 +43,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Layer:
-    """One step of the firmware. `ram` is what exists while it runs, in bytes; cycles at zero wait states."""
+    """One call of the firmware: a layer, or layers that are streamed. `ram` is what exists meanwhile, in bytes; cycles
+    at zero wait states.
+    """
 
     name: str
     op: str
@@ -82,12 +84,13 @@ class CheckResult:
     passes: tuple[Saving, ...] = ()
     assumed: str | None = None  # what was assumed of a model without int8 codes
     advice: tuple[str, ...] = field(default=())
+    tradeoff: tuple[Trade, ...] = ()  # with a limit on RAM: layer by layer, then for less and less RAM
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary for `json.dumps`."""
         out: dict[str, Any] = {"schema": SCHEMA}
         for name, value in vars(self).items():
-            out[name] = [vars(row) for row in value] if name in ("layers", "passes") else value
+            out[name] = [vars(row) for row in value] if name in ("layers", "passes", "tradeoff") else value
         return out
 
     def __str__(self) -> str:
@@ -133,7 +136,10 @@ def _check(label: str, graph: Graph, device: Target, limits: Limits, optimize: s
     for name, got in zip(graph.outputs, outputs_of(measured)[0], strict=True):
         if not (got == expected[name]).all():
             raise RattiError(f"output '{name}' of the firmware differs from the interpreter's: please report this bug")
-    return _result(label, graph, device, measured.deployment.plan, measured.measurement, limits, optimize)
+    result = _result(label, graph, device, measured.deployment.plan, measured.measurement, limits, optimize)
+    if limits.ram_bytes is None:
+        return result
+    return replace(result, tradeoff=tuple(trade_off(graph, device, inputs, optimize)))
 
 
 def _result(
@@ -158,18 +164,8 @@ def _result(
         "limit": min(limits.flash_bytes or device.flash_bytes, device.flash_bytes),
     }
     layers = tuple(
-        Layer(
-            step.node.name,
-            step.node.op.name,
-            step.kernel.name,
-            "x".join(map(str, step.work.output.shape[1:])),
-            step.work.macs,
-            figures.instructions if figures else None,
-            round(figures.cycles.low) if figures and figures.cycles else None,
-            step.live_bytes,
-            sum(o.type.bytes for o in step.work.operands if o.data is not None),
-        )
-        for step, figures in zip(plan.steps, run.steps if run else [None] * len(plan.steps), strict=True)
+        _layer(stream, steps, figures)
+        for (stream, steps), figures in zip(plan.calls, run.steps if run else [None] * len(plan.calls), strict=True)
     )
     how = {k: v.value for k, v in m.how.items()}
     cycles, latency_span, energy_span = (run.cycles, run.latency_ms, run.energy_uj) if run else (None, None, None)
@@ -195,6 +191,21 @@ def _result(
         optimize=optimize,
     )
     return replace(result, advice=tuple(advise(result, plan)))
+
+
+def _layer(stream: Stream | None, steps: Sequence[Step], figures: StepFigures | None) -> Layer:
+    first, last = steps[0], steps[-1]
+    return Layer(
+        name=first.node.name if stream is None else f"{first.node.name} to {last.node.name}",
+        op=first.node.op.name if stream is None else "stream",
+        kernel=first.kernel.name if stream is None else f"{len(steps)} layers in {stream.bands} bands",
+        shape="x".join(map(str, last.work.output.shape[1:])),
+        macs=sum(s.work.macs for s in steps),
+        instructions=figures.instructions if figures else None,
+        cycles=round(figures.cycles.low) if figures and figures.cycles else None,
+        ram=max(s.live_bytes for s in steps),
+        weights=sum(o.type.bytes for s in steps for o in s.work.operands if o.data is not None),
+    )
 
 
 def _ends(span: Span | None) -> tuple[float, float | None] | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
+
 from ...ops.conv2d import Conv2D
 from ...ops.fully_connected import FullyConnected
 from ...types import Array
 from .._channels import Channels, channel_table
-from ..base import Constant, Struct, Work
+from .._overlap import first_bytes, groups_of, staged
+from ..base import Constant, Overlap, Reach, Struct, Work
 
 LINEAR = (Conv2D, FullyConnected)
 
@@ -35,6 +38,34 @@ def is_pointwise(work: Work) -> bool:
         return True
     assert isinstance(work.op, Conv2D)
     return filters(work).shape[1:3] == (1, 1) and work.op.stride == (1, 1) and not any(work.op.padding)
+
+
+def begins(work: Work) -> Array:
+    """The first input byte of each pixel's window."""
+    op = work.op
+    if not isinstance(op, Conv2D):
+        return np.arange(pixels(work), dtype=np.int64) * work.types[0].shape[-1]
+    _, kernel_h, kernel_w, _ = filters(work).shape
+    shapes = work.types[0].shape, work.output.shape
+    return first_bytes(*shapes, (kernel_h, kernel_w), op.stride, op.padding, op.dilation)
+
+
+def reach(work: Work) -> Reach | None:
+    op = work.op
+    if not isinstance(op, Conv2D):
+        return None
+    return Reach(op.stride[0], op.padding[0], (filters(work).shape[1] - 1) * op.dilation[0] + 1)
+
+
+def staged_overlap(work: Work, group: int) -> Overlap:
+    """For kernels that copy the windows of `group` pixels to scratch before they store the first result."""
+    distance = staged(begins(work), groups_of(pixels(work), group), work.output.shape[-1])
+    return Overlap(-work.types[0].bytes if distance is None else distance)
+
+
+def single_pixels(work: Work, rows: int) -> int:
+    """Pixels that calls of `rows` rows leave over, each, for kernels that compute pixels in pairs."""
+    return -(-work.rows // rows) * (rows * (pixels(work) // work.rows) % 2)
 
 
 def groups(work: Work) -> int:

@@ -3,7 +3,7 @@
 
 /* Convolution straight from its definition, with groups: the smallest code and no scratch.
 
-   weights: [out_c][kernel_h][kernel_w][in_c / groups]. `out` must not overlap `in`. */
+   weights: [out_c][kernel_h][kernel_w][in_c / groups]. `out` may overlap `in` as `overlap` of the kernel says. */
 RATTI_INLINE void ratti_conv_direct(const int8_t *in, int8_t *out, const int8_t *weights,
                                     const ratti_channel *channels, int32_t row_begin, int32_t row_end,
                                     const ratti_conv s, const int32_t groups)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..base import Call, Kernel, Table, Work
-from ._sizes import LINEAR, channels, filters, groups, sizes
+import numpy as np
+
+from .._overlap import stored_singly
+from ..base import Call, Kernel, Overlap, Reach, Table, Work
+from ._sizes import LINEAR, begins, channels, filters, groups, reach, sizes
 
 
 class ConvDirect(Kernel):
@@ -16,6 +19,15 @@ class ConvDirect(Kernel):
     def instructions(self, work: Work) -> float:
         per_mac = 9.0 if "multiply" in work.features else 20.0
         return work.macs * per_mac + work.output.elements * 30
+
+    def reach(self, work: Work) -> Reach | None:
+        return reach(work)
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        out_c, in_c = work.output.shape[-1], work.types[0].shape[-1]
+        group = np.arange(out_c) // (out_c // groups(work))
+        distance = stored_singly(begins(work), group * (in_c // groups(work)))
+        return Overlap(-work.types[0].bytes if distance is None else distance)
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "int8_t", filters(work).ravel())

@@ -12,7 +12,7 @@
    four.
    columns: scratch for the windows of two pixels as int16, `depth` each; words of the two pixels alternate, so that one
    load takes both. Elements of each four lie in the order 0 2 1 3, as two sign extensions leave them. Behind them,
-   where in_c is no multiple of four, a window as bytes. `out` must not overlap `in`. */
+   where in_c is no multiple of four, a window as bytes. `out` may overlap `in` as `overlap` of the kernel says. */
 RATTI_INLINE int32_t ratti_dsp_depth(ratti_conv s)
 {
     return (ratti_conv_depth(s) + 3) & ~3;

@@ -8,8 +8,20 @@ import numpy as np
 
 from ...types import Array
 from .._channels import accumulator_bounds
-from ..base import Call, Kernel, Table, Work
-from ._sizes import LINEAR, channels, depth, filters, groups, is_pointwise, pixels, sizes
+from ..base import Call, Kernel, Overlap, Reach, Table, Work
+from ._sizes import (
+    LINEAR,
+    channels,
+    depth,
+    filters,
+    groups,
+    is_pointwise,
+    pixels,
+    reach,
+    single_pixels,
+    sizes,
+    staged_overlap,
+)
 
 HIGH_LIMIT = 1 << 23  # what the upper channel of a halfword pair can hold beside the lower one
 BY_FOUR = (0, 2, 1, 3)  # order of four elements after two sign extensions
@@ -33,6 +45,15 @@ class ConvDsp(Kernel):
     def instructions(self, work: Work) -> float:
         copied = pixels(work) * depth(work) * (1.5 if work.types[0].shape[-1] % 4 == 0 else 3)
         return work.macs * 0.9 + work.output.elements * 10 + copied
+
+    def reach(self, work: Work) -> Reach | None:
+        return reach(work)
+
+    def banding(self, work: Work, rows: int) -> float:
+        return super().banding(work, rows) + single_pixels(work, rows) * depth(work) * work.output.shape[-1] * 0.9
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return staged_overlap(work, 2)
 
     def call(self, work: Work) -> Call:
         elements = depth(work)

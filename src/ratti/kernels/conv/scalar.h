@@ -6,7 +6,7 @@
 
    weights: tiles of [depth][tile_o], then the remaining channels one by one as [depth].
    columns: scratch for tile_p windows of `depth` bytes; unused where the convolution is pointwise.
-   `out` must not overlap `in`. */
+   `out` may overlap `in` as `overlap` of the kernel says. */
 typedef struct {
     int32_t o, p;
 } ratti_tile;

@@ -6,7 +6,8 @@
 
    Inputs are stored as code + 128, so that an unsigned load with an immediate offset takes them; the bias makes up for
    it. weights: tiles of [depth][2] for two channels; depth is padded with zeros to a multiple of four, channels to two.
-   columns: scratch for the windows of two pixels, their bytes alternating. `out` must not overlap `in`. */
+   columns: scratch for the windows of two pixels, their bytes alternating.
+   `out` may overlap `in` as `overlap` of the kernel says. */
 RATTI_INLINE int32_t ratti_thumb_depth(ratti_conv s)
 {
     return (ratti_conv_depth(s) + 3) & ~3;

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...types import Array
 from .._channels import accumulator_bounds
-from ..base import Call, Kernel, Table, Work
-from ._sizes import LINEAR, channels, depth, filters, groups, pixels, sizes
+from ..base import Call, Kernel, Overlap, Reach, Table, Work
+from ._sizes import LINEAR, channels, depth, filters, groups, pixels, reach, single_pixels, sizes, staged_overlap
 
 LIMIT = 1 << 31
 OFFSET = 128  # that inputs are stored with
@@ -39,6 +39,15 @@ class ConvThumb(Kernel):
     def instructions(self, work: Work) -> float:
         waste = 2 if pixels(work) == 1 else 1
         return work.macs * 3.8 * waste + work.output.elements * 45 + pixels(work) * depth(work) * 5
+
+    def reach(self, work: Work) -> Reach | None:
+        return reach(work)
+
+    def banding(self, work: Work, rows: int) -> float:
+        return super().banding(work, rows) + single_pixels(work, rows) * depth(work) * work.output.shape[-1] * 3.8
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return staged_overlap(work, 2)
 
     def call(self, work: Work) -> Call:
         w = self._filters(work)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...types import Array
 from .._channels import Channels, channel_table
-from ..base import Struct, Work
+from ..base import Overlap, Reach, Struct, Work
 
 
 def filters(work: Work) -> Array:
@@ -24,6 +24,28 @@ def channels(work: Work) -> Channels:
     op, w = work.op, filters(work)
     assert isinstance(op, DepthwiseConv2D)
     return channel_table(work.operands, work.output, w.reshape(len(w), -1), op.activation)
+
+
+def reach(work: Work) -> Reach:
+    op = work.op
+    assert isinstance(op, DepthwiseConv2D)
+    return Reach(op.stride[0], op.padding[0], (filters(work).shape[1] - 1) * op.dilation[0] + 1)
+
+
+def plane_banding(work: Work, rows: int) -> float:
+    """For kernels on planes: each call copies the rows that it shares with its neighbors, and starts each channel."""
+    calls, shared = -(-work.rows // rows), reach(work).window - reach(work).stride
+    _, _, in_w, in_c = work.types[0].shape
+    return calls * in_c * (40 + max(shared, 0) * in_w * 4)
+
+
+def plane_overlap(work: Work) -> Overlap:
+    """For kernels that copy the plane of a channel to scratch before they store the channel's first result.
+
+    Results of one channel meet only inputs of the same channel where the two maps lie a multiple of the channels apart,
+    on either side; anywhere else they meet inputs of a channel whose turn is still to come.
+    """
+    return Overlap(-work.types[0].bytes, work.types[0].shape[-1])
 
 
 def sizes(work: Work) -> Struct:

@@ -2,7 +2,7 @@
 
 /* Depthwise convolution straight from its definition: any sizes, no scratch.
 
-   weights: [kernel_h][kernel_w][in_c * multiplier]. `out` must not overlap `in`. */
+   weights: [kernel_h][kernel_w][in_c * multiplier]. `out` may overlap `in` as `overlap` of the kernel says. */
 RATTI_INLINE void ratti_depthwise_direct(const int8_t *in, int8_t *out, const int8_t *weights,
                                          const ratti_channel *channels, int32_t row_begin, int32_t row_end,
                                          const ratti_depthwise s)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...ops.depthwise_conv2d import DepthwiseConv2D
-from ..base import Call, Kernel, Table, Work
-from ._sizes import channels, filters, sizes
+from ..base import Call, Kernel, Overlap, Reach, Table, Work
+from ._sizes import channels, filters, plane_banding, plane_overlap, reach, sizes
 
 MOST_ROWS = 5  # kernel rows whose weights stay in registers
 
@@ -27,16 +27,28 @@ class DepthwiseDsp(Kernel):
     def instructions(self, work: Work) -> float:
         return work.macs * 1.5 + work.output.elements * 5 + work.types[0].elements * 2.5
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        # Channel by channel, output pixel p takes the place of input pixel p, which the plane has already.
-        return (0,) if work.output.elements <= work.types[0].elements else ()
+    def reach(self, work: Work) -> Reach | None:
+        return reach(work)
+
+    def scratch_bytes(self, work: Work, rows: int) -> int | None:
+        return self._plane_bytes(work, rows)
+
+    def banding(self, work: Work, rows: int) -> float:
+        return plane_banding(work, rows)
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return plane_overlap(work)
 
     def call(self, work: Work) -> Call:
+        weights = Table("weights", "int8_t", filters(work).ravel())
+        scratch = self._plane_bytes(work, work.rows)
+        return Call("ratti_depthwise_dsp", {"sizes": sizes(work)}, (weights, channels(work).table), scratch)
+
+    @staticmethod
+    def _plane_bytes(work: Work, rows: int) -> int:
         op = work.op
         assert isinstance(op, DepthwiseConv2D)
-        _, rows, columns = filters(work).shape
-        _, out_h, out_w, _ = work.output.shape
-        height = (out_h - 1) * op.stride[0] + rows
-        width = ((out_w - 1) * op.stride[1] + columns + 3) // 2 * 2
-        weights = Table("weights", "int8_t", filters(work).ravel())
-        return Call("ratti_depthwise_dsp", {"sizes": sizes(work)}, (weights, channels(work).table), height * width * 2)
+        _, kernel_h, kernel_w = filters(work).shape
+        height = (rows - 1) * op.stride[0] + int(kernel_h)
+        width = ((work.output.shape[2] - 1) * op.stride[1] + int(kernel_w) + 3) // 2 * 2
+        return height * width * 2

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...ops.add import Add
 from .._channels import Rounding, output_struct
-from ..base import Call, Constant, Kernel, Work
+from ..base import Call, Constant, Kernel, Overlap, Reach, Work
 
 
 class ElementwiseAdd(Kernel):
@@ -20,8 +20,11 @@ class ElementwiseAdd(Kernel):
     def instructions(self, work: Work) -> float:
         return work.output.elements * 25
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        return (0, 1)
+    def reach(self, work: Work) -> Reach | None:
+        return Reach() if len(work.output.shape) == 4 else None
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return Overlap(0)
 
     def call(self, work: Work) -> Call:
         op = work.op

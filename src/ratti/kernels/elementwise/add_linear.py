@@ -12,7 +12,7 @@ import numpy as np
 from ...fixed_point import INT32_MAX
 from ...ops.add import Add
 from ...types import Array
-from ..base import Call, Kernel, Work
+from ..base import Call, Kernel, Overlap, Reach, Work
 
 NEAR = 3  # how far factors are tried around the scale ratios
 SHIFTS = 5  # how many shifts are tried below the largest that cannot overflow
@@ -39,8 +39,11 @@ class AddLinear(Kernel):
     def instructions(self, work: Work) -> float:
         return work.output.elements * 8
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        return (0, 1)
+    def reach(self, work: Work) -> Reach | None:
+        return Reach() if len(work.output.shape) == 4 else None
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return Overlap(0)
 
     def call(self, work: Work) -> Call:
         found = linear(work)

@@ -16,7 +16,7 @@ from ...ops.squared_difference import SquaredDifference
 from ...ops.sub import Sub
 from .._channels import Rounding, output_struct
 from .._steps import Dimension, Steps, steps
-from ..base import Call, Constant, Kernel, Table, Work
+from ..base import Call, Constant, Kernel, Overlap, Reach, Table, Work
 
 INNER = 3  # dimensions below the rows
 
@@ -32,8 +32,12 @@ class ElementwiseBinary(Kernel):
     def instructions(self, work: Work) -> float:
         return work.output.elements * 40
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        return tuple(k for k, o in enumerate(work.operands) if o.data is None and o.type.shape == work.output.shape)
+    def reach(self, work: Work) -> Reach | None:
+        alike = all(o.data is not None or o.type.shape == work.output.shape for o in work.operands)
+        return Reach() if alike and len(work.output.shape) == 4 else None
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return Overlap(0) if work.types[operand].shape == work.output.shape else None
 
     def call(self, work: Work) -> Call:
         op, rows_inner = work.op, _dimensions(work)

@@ -9,7 +9,7 @@ import numpy as np
 from ...ops._binary import Binary
 from ...ops._unary import Unary
 from ...types import Array, TensorType
-from ..base import Call, Kernel, Table, Work
+from ..base import Call, Kernel, Overlap, Reach, Table, Work
 
 
 class ElementwiseTable(Kernel):
@@ -23,8 +23,11 @@ class ElementwiseTable(Kernel):
     def instructions(self, work: Work) -> float:
         return work.output.elements * 6
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        return tuple(k for k, o in enumerate(work.operands) if o.data is None)
+    def reach(self, work: Work) -> Reach | None:
+        return Reach() if len(work.output.shape) == 4 else None
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return Overlap(0)
 
     def call(self, work: Work) -> Call:
         results = Table("results", "int8_t", _results(work))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from ...ops.pad import Pad
-from ..base import Call, Kernel, Work
+from ..base import Call, Kernel, Overlap, Reach, Work
 
 
 class PadCopy(Kernel):
@@ -19,6 +21,19 @@ class PadCopy(Kernel):
 
     def instructions(self, work: Work) -> float:
         return work.output.elements * 2
+
+    def reach(self, work: Work) -> Reach | None:
+        assert isinstance(work.op, Pad)
+        return Reach(1, work.op.padding[1][0]) if len(work.output.shape) == 4 else None
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        # A row is filled before its inputs are read.
+        assert isinstance(work.op, Pad)
+        maps = len(work.output.shape) == 4
+        (top, _), in_rows = (work.op.padding[1], work.types[0].shape[1]) if maps else ((0, 0), 1)
+        rows = np.arange(top, top + in_rows)
+        row_bytes = work.types[0].elements // in_rows
+        return Overlap(int(((rows + 1) * work.row_elements - (rows - top) * row_bytes).max()))
 
     def call(self, work: Work) -> Call:
         assert isinstance(work.op, Pad)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...ops._pool import Pool2D
-from ..base import Struct, Work
+from .._overlap import first_bytes, stored_singly
+from ..base import Overlap, Reach, Struct, Work
 
 
 def constants(work: Work) -> Struct:
@@ -26,6 +29,21 @@ def constants(work: Work) -> Struct:
         "low": low,
         "high": high,
     }
+
+
+def reach(work: Work) -> Reach:
+    op = work.op
+    assert isinstance(op, Pool2D)
+    return Reach(op.stride[0], op.padding[0], op.kernel[0])
+
+
+def overlap(work: Work) -> Overlap:
+    """For pools that store each channel of a pixel before they read the next one."""
+    op = work.op
+    assert isinstance(op, Pool2D)
+    begins = first_bytes(work.types[0].shape, work.output.shape, op.kernel, op.stride, op.padding)
+    distance = stored_singly(begins, np.arange(work.output.shape[-1]))
+    return Overlap(-work.types[0].bytes if distance is None else distance)
 
 
 def taps(work: Work) -> int:

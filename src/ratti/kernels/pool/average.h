@@ -1,6 +1,7 @@
 #include "geometry.h"
 
-/* Mean of each window over the positions inside the input, ties away from zero. `out` must not overlap `in`. */
+/* Mean of each window over the positions inside the input, ties away from zero.
+   `out` may overlap `in` as `overlap` of the kernel says. */
 RATTI_INLINE void ratti_average_pool(const int8_t *in, int8_t *out, int32_t row_begin, int32_t row_end,
                                      const ratti_pool s)
 {

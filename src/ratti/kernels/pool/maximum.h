@@ -1,6 +1,6 @@
 #include "geometry.h"
 
-/* Largest code of each window. `out` must not overlap `in`. */
+/* Largest code of each window. `out` may overlap `in` as `overlap` of the kernel says. */
 RATTI_INLINE void ratti_max_pool(const int8_t *in, int8_t *out, int32_t row_begin, int32_t row_end, const ratti_pool s)
 {
     int32_t oy, ox, c, ky, kx;

@@ -1,7 +1,7 @@
 #include "../support/core.h"
 
 /* Mean over the middle one of three dimensions (outer, count, inner), rescaled; `row_outer` of the outer ones make a
-   row. `out` must not overlap `in`. */
+   row. `out` may overlap `in` as `overlap` of the kernel says. */
 typedef struct {
     int32_t row_outer, count, inner, in_zero, multiplier, shift;
     ratti_output out;

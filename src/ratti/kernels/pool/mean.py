@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+import numpy as np
+
 from ...ops.base import Activation
 from ...ops.mean import Mean
 from .._channels import FAST_LIMIT, Rounding, output_struct
-from ..base import Call, Constant, Kernel, Work
+from .._overlap import stored_singly
+from ..base import Call, Constant, Kernel, Overlap, Work
 
 
 class PoolMean(Kernel):
@@ -30,6 +33,12 @@ class PoolMean(Kernel):
 
     def instructions(self, work: Work) -> float:
         return work.types[0].elements * 4 + work.output.elements * 25
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        outer, elements = self._outer(work), work.types[0].elements
+        begins = np.arange(outer, dtype=np.int64) * (elements // outer)
+        distance = stored_singly(begins, np.arange(work.output.elements // outer))
+        return Overlap(-elements if distance is None else distance)
 
     def call(self, work: Work) -> Call:
         op, source = work.op, work.types[0]

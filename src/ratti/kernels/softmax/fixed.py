@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ops.softmax import Softmax
-from ..base import Call, Kernel, Table, Work
+from ..base import Call, Kernel, Overlap, Table, Work
 
 
 class SoftmaxFixed(Kernel):
@@ -18,8 +18,8 @@ class SoftmaxFixed(Kernel):
     def instructions(self, work: Work) -> float:
         return work.output.elements * 60 + 200
 
-    def in_place(self, work: Work) -> tuple[int, ...]:
-        return (0,)
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return Overlap(0)
 
     def call(self, work: Work) -> Call:
         op = work.op

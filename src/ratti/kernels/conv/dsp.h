@@ -76,73 +76,59 @@ typedef struct {
 #define RATTI_DSP_ASSEMBLY 1
 #define RATTI_NAKED static __attribute__((naked, noinline))
 #define RATTI_ARGUMENT __attribute__((unused))
+#if defined(__OPTIMIZE_SIZE__)
+#define RATTI_DSP_UNROLLED "8"
+#else
+#define RATTI_DSP_UNROLLED "16"
+#endif
 
-/* Thirteen instructions for sixteen products: four channels of two pixels, two elements deep.
-   r0 columns, r1 weights, r4-r7 low, r8-r11 both; r2, r12 and lr are free. */
-#define RATTI_DSP_STEP(offset, next) \
-    "ldrd r2, r12, [r0, #" offset "]\n ldr lr, [r1, #" offset "]\n" \
-    "smlad r8, lr, r2, r8\n smlad r9, lr, r12, r9\n sxtb16 lr, lr\n" \
-    "smlad r4, lr, r2, r4\n smlad r5, lr, r12, r5\n ldr lr, [r1, #" next "]\n" \
+/* Thirteen instructions of 52 bytes for sixteen products: four channels of two pixels, two elements deep.
+   r0 columns and r1 weights, eight bytes behind; r4-r7 low, r8-r11 both; r2, r3, r12 and lr are free. Both weights are
+   loaded before the pixels: a load of two registers holds up what follows. */
+#define RATTI_DSP_STEP(update) \
+    "ldr.w lr, [r1, #ratti_at + 4]\n ldr.w r3, [r1, #ratti_at]" update "\n ldrd r2, r12, [r0, #ratti_at]" update "\n" \
+    "smlad r8, r3, r2, r8\n smlad r9, r3, r12, r9\n sxtb16 r3, r3\n" \
+    "smlad r4, r3, r2, r4\n smlad r5, r3, r12, r5\n" \
     "smlad r10, lr, r2, r10\n smlad r11, lr, r12, r11\n sxtb16 lr, lr\n" \
     "smlad r6, lr, r2, r6\n smlad r7, lr, r12, r7\n"
-#define RATTI_DSP_STEPS_2 RATTI_DSP_STEP("0", "4") RATTI_DSP_STEP("8", "12")
-#define RATTI_DSP_STEPS_4 RATTI_DSP_STEPS_2 RATTI_DSP_STEP("16", "20") RATTI_DSP_STEP("24", "28")
-#define RATTI_DSP_STEPS_8 \
-    RATTI_DSP_STEPS_4 RATTI_DSP_STEP("32", "36") RATTI_DSP_STEP("40", "44") \
-    RATTI_DSP_STEP("48", "52") RATTI_DSP_STEP("56", "60")
 
-/* Steps in eights up to the column r3, then four and two as the depth, loaded by `load`, has them. */
-#define RATTI_DSP_LOOP(load) \
-    "cmp r0, r3\n beq 2f\n" \
-    "1:\n" RATTI_DSP_STEPS_8 "adds r0, #64\n adds r1, #64\n cmp r0, r3\n bne 1b\n" \
-    "2:\n" load "lsls r3, r3, #29\n bcc 3f\n" /* carry: depth has an 8; negative: depth has a 4 */ \
-    RATTI_DSP_STEPS_4 "add.w r0, r0, #32\n add.w r1, r1, #32\n" \
-    "3:\n bpl 4f\n" RATTI_DSP_STEPS_2 "add.w r0, r0, #16\n add.w r1, r1, #16\n" \
-    "4:\n"
+/* What the loop is entered with, made from r2 columns and r3 depth: on the stack the columns, the entry and the bytes
+   that the first pass skips; where the columns end. The first pass begins in the middle, so that no steps remain. */
+#define RATTI_DSP_ENTRY \
+    "add r12, r2, r3, lsl #2\n sub r12, r12, #8\n lsr r3, r3, #1\n" \
+    "rsb r3, r3, #0\n and r3, r3, #" RATTI_DSP_UNROLLED " - 1\n" \
+    "movs r4, #52\n mul r4, r4, r3\n adr r5, 1f\n add r5, r5, r4\n add r5, r5, #1\n" \
+    "lsl r3, r3, #3\n sub r2, r2, r3\n sub r2, r2, #8\n sub r1, r1, #8\n" \
+    "sub sp, sp, #16\n stm sp, {r2, r5}\n strd r3, r12, [sp, #8]\n"
+#define RATTI_DSP_LOOP \
+    "ldm sp, {r0, r2, r3}\n sub r1, r1, r3\n bx r2\n" \
+    ".p2align 2\n 1:\n .set ratti_at, 8\n .rept " RATTI_DSP_UNROLLED " - 1\n" \
+    RATTI_DSP_STEP("") ".set ratti_at, ratti_at + 8\n .endr\n" RATTI_DSP_STEP("!") \
+    "ldr r3, [sp, #12]\n cmp r0, r3\n bne 1b\n"
 
 /* Adds `depth` products to each of eight sums. */
 RATTI_NAKED void ratti_dsp_multiply_quad(RATTI_ARGUMENT const int16_t *columns, RATTI_ARGUMENT const uint32_t *weights,
                                          RATTI_ARGUMENT ratti_dsp_sums *sums, RATTI_ARGUMENT int32_t depth)
 {
     __asm__ volatile(
-        "push {r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
-        "ldm r2, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
-        "bic r3, r3, #15\n add r3, r0, r3, lsl #2\n"
-        RATTI_DSP_LOOP("ldr r3, [sp, #4]\n")
-        "ldr r0, [sp]\n stm r0, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
-        "pop {r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n");
+        "push {r2, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n mov lr, r2\n mov r2, r0\n"
+        RATTI_DSP_ENTRY
+        "ldm lr, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        RATTI_DSP_LOOP
+        "add sp, sp, #16\n ldr r0, [sp]\n stm r0, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "pop {r2, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n");
 }
 
 /* All tiles of four channels of two pixels, rounded to the whole int8 range. The assembly knows the offsets. */
 typedef struct {
-    const int16_t *columns, *eights; /* the windows, and where their depth in sixteens ends */
+    const int16_t *columns;
+    int32_t depth;
     const ratti_channel *channels;
     int8_t *out;
     int32_t out_c;
     const int8_t *end; /* of the first pixel's outputs */
-    int32_t depth, zero;
+    int32_t zero, rounding;
 } ratti_dsp_job;
-
-#define RATTI_DSP_QUADS(rounding) \
-    "push {r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n" \
-    "5:\n ldr r12, [r0, #8]\n" \
-    "ldr r4, [r12]\n ldr r2, [r12, #12]\n ldr r6, [r12, #24]\n ldr r3, [r12, #36]\n" \
-    "add r8, r4, r2, lsl #8\n add r10, r6, r3, lsl #8\n" \
-    "mov r5, r4\n mov r7, r6\n mov r9, r8\n mov r11, r10\n" \
-    "ldrd r0, r3, [r0]\n" \
-    RATTI_DSP_LOOP("ldr r3, [sp]\n ldr r3, [r3, #24]\n") \
-    "ldr r0, [sp]\n ldrd r12, lr, [r0, #8]\n" \
-    "sub r8, r8, r4\n sub r9, r9, r5\n sub r10, r10, r6\n sub r11, r11, r7\n" \
-    "asr r8, r8, #8\n asr r9, r9, #8\n asr r10, r10, #8\n asr r11, r11, #8\n" \
-    rounding("4", "r4", "r5") rounding("16", "r8", "r9") rounding("28", "r6", "r7") rounding("40", "r10", "r11") \
-    "ssat r4, #8, r4\n ssat r5, #8, r5\n ssat r6, #8, r6\n ssat r7, #8, r7\n" \
-    "ssat r8, #8, r8\n ssat r9, #8, r9\n ssat r10, #8, r10\n ssat r11, #8, r11\n" \
-    "ldrd r2, r3, [r0, #16]\n add r2, lr\n" \
-    "strb r4, [lr]\n strb r8, [lr, #1]\n strb r6, [lr, #2]\n strb r10, [lr, #3]\n" \
-    "strb r5, [r2]\n strb r9, [r2, #1]\n strb r7, [r2, #2]\n strb r11, [r2, #3]\n" \
-    "add lr, lr, #4\n add r12, r12, #48\n strd r12, lr, [r0, #8]\n" \
-    "cmp lr, r3\n bne 5b\n" \
-    "pop {r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
 
 #define RATTI_DSP_SINGLE(constants, a, b) \
     "ldrd r2, r3, [r12, #" constants "]\n smmla " a ", " a ", r2, r3\n smmla " b ", " b ", r2, r3\n"
@@ -151,17 +137,34 @@ typedef struct {
     "lsl " a ", " a ", #1\n lsl " b ", " b ", #1\n smmulr " a ", " a ", r2\n smmulr " b ", " b ", r2\n" \
     "movs r2, #1\n lsl r2, r2, r3\n" /* twice the half that rounds */ \
     "add " a ", " a ", " a ", asr #31\n add " b ", " b ", " b ", asr #31\n" \
-    "add " a ", " a ", r2, lsr #1\n add " b ", " b ", r2, lsr #1\n ldr r2, [r0, #28]\n" \
+    "add " a ", " a ", r2, lsr #1\n add " b ", " b ", r2, lsr #1\n ldr r2, [r0, #24]\n" \
     "asr " a ", " a ", r3\n asr " b ", " b ", r3\n add " a ", " a ", r2\n add " b ", " b ", r2\n"
+#define RATTI_DSP_ROUND(how) \
+    how("4", "r4", "r5") how("16", "r8", "r9") how("28", "r6", "r7") how("40", "r10", "r11")
 
-RATTI_NAKED void ratti_dsp_quads_single(RATTI_ARGUMENT ratti_dsp_job *job, RATTI_ARGUMENT const uint32_t *weights)
+RATTI_NAKED void ratti_dsp_quads(RATTI_ARGUMENT ratti_dsp_job *job, RATTI_ARGUMENT const uint32_t *weights)
 {
-    __asm__ volatile(RATTI_DSP_QUADS(RATTI_DSP_SINGLE));
-}
-
-RATTI_NAKED void ratti_dsp_quads_double(RATTI_ARGUMENT ratti_dsp_job *job, RATTI_ARGUMENT const uint32_t *weights)
-{
-    __asm__ volatile(RATTI_DSP_QUADS(RATTI_DSP_DOUBLE));
+    __asm__ volatile(
+        "push {r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n ldrd r2, r3, [r0]\n"
+        RATTI_DSP_ENTRY
+        "5:\n ldr r0, [sp, #16]\n ldr r12, [r0, #8]\n"
+        "ldr r4, [r12]\n ldr r8, [r12, #12]\n ldr r6, [r12, #24]\n ldr r10, [r12, #36]\n"
+        "add r8, r4, r8, lsl #8\n add r10, r6, r10, lsl #8\n"
+        "mov r5, r4\n mov r7, r6\n mov r9, r8\n mov r11, r10\n"
+        RATTI_DSP_LOOP
+        "ldr r0, [sp, #16]\n ldr r3, [r0, #28]\n ldr r12, [r0, #8]\n"
+        "sub r8, r8, r4\n sub r9, r9, r5\n sub r10, r10, r6\n sub r11, r11, r7\n"
+        "asr r8, r8, #8\n asr r9, r9, #8\n asr r10, r10, #8\n asr r11, r11, #8\n"
+        "cmp r3, #0\n bne 6f\n" RATTI_DSP_ROUND(RATTI_DSP_SINGLE)
+        "7:\n ldr lr, [r0, #12]\n ldrd r2, r3, [r0, #16]\n add r2, r2, lr\n"
+        "ssat r4, #8, r4\n ssat r5, #8, r5\n ssat r6, #8, r6\n ssat r7, #8, r7\n"
+        "ssat r8, #8, r8\n ssat r9, #8, r9\n ssat r10, #8, r10\n ssat r11, #8, r11\n"
+        "strb r4, [lr]\n strb r8, [lr, #1]\n strb r6, [lr, #2]\n strb r10, [lr, #3]\n"
+        "strb r5, [r2]\n strb r9, [r2, #1]\n strb r7, [r2, #2]\n strb r11, [r2, #3]\n"
+        "add lr, lr, #4\n add r12, r12, #48\n strd r12, lr, [r0, #8]\n"
+        "cmp lr, r3\n bne 5b\n"
+        "add sp, sp, #16\n pop {r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
+        "6:\n" RATTI_DSP_ROUND(RATTI_DSP_DOUBLE) "b 7b\n");
 }
 #endif
 
@@ -254,18 +257,14 @@ RATTI_INLINE void ratti_dsp_pixels(const int8_t *in, int16_t *columns, int8_t *o
         ratti_dsp_job job;
         o = s.out_c / 4 * 4;
         job.columns = columns;
-        job.eights = columns + 2 * (depth & ~15);
+        job.depth = depth;
         job.channels = channels;
         job.out = out;
         job.out_c = s.out_c;
         job.end = out + o;
-        job.depth = depth;
         job.zero = s.out.zero;
-        if (s.out.rounding == RATTI_SINGLE) {
-            ratti_dsp_quads_single(&job, weights);
-        } else {
-            ratti_dsp_quads_double(&job, weights);
-        }
+        job.rounding = s.out.rounding; /* RATTI_SINGLE is 0 */
+        ratti_dsp_quads(&job, weights);
         weights += o / 4 * depth;
     }
 #endif

@@ -52,3 +52,26 @@ RATTI_INLINE uint32_t ratti_odd_bytes(uint32_t bytes)
     return ratti_even_bytes(bytes >> 8);
 #endif
 }
+
+/* Sums and differences of pairs, lane by lane. */
+RATTI_INLINE uint32_t ratti_pair_add(uint32_t a, uint32_t b)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t y;
+    __asm__("sadd16 %0, %1, %2" : "=r"(y) : "r"(a), "r"(b) : "cc");
+    return y;
+#else
+    return ((a + b) & 0xffffu) | ((a & 0xffff0000u) + (b & 0xffff0000u));
+#endif
+}
+
+RATTI_INLINE uint32_t ratti_pair_subtract(uint32_t a, uint32_t b)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t y;
+    __asm__("ssub16 %0, %1, %2" : "=r"(y) : "r"(a), "r"(b) : "cc");
+    return y;
+#else
+    return ((a - b) & 0xffffu) | ((a & 0xffff0000u) - (b & 0xffff0000u));
+#endif
+}

@@ -77,11 +77,14 @@ RATTI_INLINE void ratti_dsp_columns(const int8_t *in, int16_t *columns, ratti_ds
     int8_t *behind = (int8_t *)(columns + 2 * depth);
     int32_t ky, kx;
     if (s.in_c % 4) {
-        ratti_conv_window(in, behind, top_a, left_a, s);
-        ratti_conv_window(in, behind + depth, top_b, left_b, s);
+        RATTI_ROLLED
+        for (ky = 0; ky < 2; ++ky) {
+            ratti_conv_window(in, behind + ky * depth, ky ? top_b : top_a, ky ? left_b : left_a, s);
+        }
         ratti_dsp_expand(behind, behind + depth, columns, depth);
         return;
     }
+    RATTI_ROLLED
     for (ky = 0; ky < s.kernel_h; ++ky) {
         const int32_t y_a = top_a + ky * s.dilation_h, y_b = top_b + ky * s.dilation_h;
         const int32_t rows = (y_a >= 0 && y_a < s.in_h ? 1 : 0) + (y_b >= 0 && y_b < s.in_h ? 2 : 0);
@@ -92,6 +95,7 @@ RATTI_INLINE void ratti_dsp_columns(const int8_t *in, int16_t *columns, ratti_ds
             columns += 2 * s.kernel_w * s.in_c;
             continue;
         }
+        RATTI_ROLLED
         for (kx = 0; kx < s.kernel_w; ++kx) {
             const int32_t x = kx * s.dilation_w;
             const int32_t is_a = (rows & 1) && left_a + x >= 0 && left_a + x < s.in_w;
@@ -168,63 +172,71 @@ typedef struct {
     const ratti_channel *channels;
     int8_t *out;
     int32_t next; /* from the first pixel's outputs to the second's; 0 where there is one pixel */
-    const int8_t *end; /* of the first pixel's outputs */
+    int32_t count; /* of channels */
     int32_t middle, rounding;
 } ratti_dsp_job;
 
-/* On the stack: columns, entry and bytes that the first pass skips; where the columns end; `middle`; the job. The first pass over
-   the depth begins in the middle of the loop, so that no steps remain. */
-RATTI_NAKED void ratti_dsp_quads(RATTI_ARGUMENT ratti_dsp_job *job, RATTI_ARGUMENT const uint32_t *weights)
+/* On the stack: columns, entry and bytes that the first pass skips; where the columns end; `middle`; the tile's channels
+   and outputs; `next`; where the outputs end; the rounding. The first pass over the depth begins in the middle of the
+   loop, so that no steps remain. */
+RATTI_NAKED void ratti_dsp_quads(RATTI_ARGUMENT const ratti_dsp_job *job, RATTI_ARGUMENT const uint32_t *weights)
 {
     __asm__ volatile(
-        "push {r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n sub sp, sp, #20\n"
-        "ldr r2, [r0, #24]\n str r2, [sp, #16]\n ldrd r2, r3, [r0]\n ldr r4, [r0, #16]\n"
-        "add r12, r2, r3, lsl #2\n sub r12, r12, #8\n lsr r3, r3, #1\n rsb r3, r3, #0\n cmp r4, #0\n bne 3f\n"
+        "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n sub sp, sp, #40\n"
+        "ldm r0, {r2, r3, r12, lr}\n ldrd r4, r5, [r0, #16]\n ldrd r6, r7, [r0, #24]\n add r5, r5, lr\n"
+        "str r6, [sp, #16]\n strd r12, lr, [sp, #20]\n strd r4, r5, [sp, #28]\n str r7, [sp, #36]\n"
+        "add lr, r2, r3, lsl #2\n sub lr, lr, #8\n lsr r3, r3, #1\n rsb r3, r3, #0\n cmp r4, #0\n bne 3f\n"
         "and r3, r3, #7\n movs r4, #36\n adr.w r5, 2f\n b 4f\n"
         "3:\n and r3, r3, #" RATTI_DSP_UNROLLED " - 1\n movs r4, #52\n adr.w r5, 1f\n"
         "4:\n mul r4, r4, r3\n add r5, r5, r4\n add r5, r5, #1\n"
         "lsl r3, r3, #3\n sub r2, r2, r3\n sub r2, r2, #8\n sub r1, r1, #8\n"
-        "stm sp, {r2, r5}\n strd r3, r12, [sp, #8]\n ldr r12, [r0, #8]\n"
+        "stm sp, {r2, r5}\n strd r3, lr, [sp, #8]\n"
         "5:\n ldr r4, [r12]\n ldr r8, [r12, #12]\n ldr r6, [r12, #24]\n ldr r10, [r12, #36]\n"
         "mov r5, r4\n mov r7, r6\n mov r9, r8\n mov r11, r10\n"
         "ldm sp, {r0, r2, r3}\n sub r1, r1, r3\n bx r2\n"
         RATTI_DSP_LOOP("2", "8", RATTI_DSP_STEP_ONE) "b 9f\n"
         RATTI_DSP_LOOP("1", RATTI_DSP_UNROLLED, RATTI_DSP_STEP)
-        "9:\n ldr r0, [sp, #20]\n ldr r3, [r0, #28]\n ldr r12, [r0, #8]\n cmp r3, #0\n bne 6f\n"
+        "9:\n ldrd r12, lr, [sp, #20]\n ldr r3, [sp, #36]\n cmp r3, #0\n bne 6f\n"
         RATTI_DSP_CODES_SINGLE
-        "7:\n ldr lr, [r0, #12]\n ldrd r2, r3, [r0, #16]\n add r2, r2, lr\n"
+        "7:\n ldrd r2, r3, [sp, #28]\n add r2, r2, lr\n"
         "strb r5, [r2]\n strb r9, [r2, #1]\n strb r7, [r2, #2]\n strb r11, [r2, #3]\n"
         "strb r4, [lr]\n strb r8, [lr, #1]\n strb r6, [lr, #2]\n strb r10, [lr, #3]\n"
-        "add lr, lr, #4\n add r12, r12, #48\n strd r12, lr, [r0, #8]\n"
+        "add lr, lr, #4\n add r12, r12, #48\n strd r12, lr, [sp, #20]\n"
         "cmp lr, r3\n bne 5b\n"
-        "add sp, sp, #20\n pop {r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
-        "6:\n" RATTI_DSP_CODES_DOUBLE("[sp, #16]") "ldr r0, [sp, #20]\n b 7b\n");
+        "add sp, sp, #40\n pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
+        "6:\n" RATTI_DSP_CODES_DOUBLE("[sp, #16]") "ldr lr, [sp, #24]\n b 7b\n");
 }
 
-RATTI_INLINE void ratti_dsp_outputs(const int16_t *columns, int8_t *out, const uint32_t *weights,
-                                    const ratti_channel *channels, const ratti_conv s, int32_t pixels)
+RATTI_INLINE ratti_dsp_job ratti_dsp_begin(const int16_t *columns, const ratti_channel *channels, const ratti_conv s)
 {
-    const int32_t whole = s.out_c / 4 * 4, depth = ratti_dsp_depth(s);
     ratti_dsp_job job;
-    int8_t last[8];
-    int32_t p, k;
     job.columns = columns;
-    job.depth = depth;
+    job.depth = ratti_dsp_depth(s);
+    job.channels = channels;
+    job.count = s.out_c / 4 * 4;
     job.middle = 2 * s.out.zero + 1;
     job.rounding = s.out.rounding; /* RATTI_SINGLE is 0 */
+    return job;
+}
+
+RATTI_INLINE void ratti_dsp_outputs(ratti_dsp_job *job, int8_t *out, const uint32_t *weights, const ratti_conv s,
+                                    int32_t pixels)
+{
+    const int32_t whole = s.out_c / 4 * 4;
+    int32_t p, k;
     if (whole) {
-        job.channels = channels;
-        job.out = out;
-        job.next = pixels == 2 ? s.out_c : 0;
-        job.end = out + whole;
-        ratti_dsp_quads(&job, weights);
+        job->out = out;
+        job->next = pixels == 2 ? s.out_c : 0;
+        ratti_dsp_quads(job, weights);
     }
     if (s.out_c % 4) {
-        job.channels = channels + whole;
-        job.out = last;
-        job.next = pixels == 2 ? 4 : 0;
-        job.end = last + 4;
-        ratti_dsp_quads(&job, weights + whole / 4 * depth);
+        ratti_dsp_job rest = *job;
+        int8_t last[8];
+        rest.channels += whole;
+        rest.out = last;
+        rest.next = pixels == 2 ? 4 : 0;
+        rest.count = 4;
+        ratti_dsp_quads(&rest, weights + whole / 4 * ratti_dsp_depth(s));
         for (p = 0; p < pixels; ++p) {
             for (k = whole; k < s.out_c; ++k) {
                 out[p * s.out_c + k] = last[4 * p + k % 4];
@@ -277,6 +289,9 @@ RATTI_INLINE void ratti_conv_dsp(const int8_t *in, int8_t *out, const uint32_t *
     int16_t *columns = (int16_t *)(void *)scratch;
     ratti_dsp_place a = {row_begin, 0};
     int32_t pixel;
+#if RATTI_DSP_ASSEMBLY
+    ratti_dsp_job job = ratti_dsp_begin(columns, channels, s);
+#endif
     if (!is_pointwise && s.in_c % 4 == 0) {
         ratti_fill(columns + 2 * depth, (uint8_t)s.in_zero, (size_t)s.in_c);
     }
@@ -295,7 +310,7 @@ RATTI_INLINE void ratti_conv_dsp(const int8_t *in, int8_t *out, const uint32_t *
         }
 #if RATTI_DSP_ASSEMBLY
         if (s.out.rounding != RATTI_GENERAL) {
-            ratti_dsp_outputs(columns, out, weights, channels, s, pixels);
+            ratti_dsp_outputs(&job, out, weights, s, pixels);
         } else
 #endif
         {

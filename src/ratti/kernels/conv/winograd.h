@@ -24,7 +24,7 @@ typedef struct {
     const uint32_t *tiles; /* two words behind */
     int32_t steps_bytes, product_bytes;
     const ratti_channel *channels, *end;
-    int8_t *out[4]; /* first pixels of both tiles, second pixels */
+    int8_t *out[4]; /* first pixels of both tiles, second pixels; the assembly moves them */
     int32_t middle, rounding;
 } ratti_winograd_job;
 
@@ -113,16 +113,16 @@ RATTI_INLINE void ratti_winograd_window(const int8_t *in, uint32_t *tiles, int8_
     "ldr r3, [sp, #32]\n cmp r0, r3\n"
 
 /* All channels of two tiles, rounded to the whole int8 range. On the stack: eight sums; where the product at work ends;
-   where the first ends; where the three others begin and end; `middle`; the job. */
+   where the first ends; where the three others begin and end; `middle`; the channels at work; the job. */
 RATTI_NAKED void ratti_winograd_quads(RATTI_ARGUMENT ratti_winograd_job *job, RATTI_ARGUMENT const uint32_t *weights)
 {
     __asm__ volatile(
-        "push {r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n sub sp, sp, #68\n sub r1, r1, #8\n"
-        "ldr r2, [r0]\n ldrd r3, r4, [r0, #4]\n add r3, r3, r2\n ldr r5, [r0, #36]\n str r5, [sp, #64]\n"
+        "push {r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n sub sp, sp, #72\n sub r1, r1, #8\n"
+        "ldr r2, [r0]\n ldrd r3, r4, [r0, #4]\n add r3, r3, r2\n ldr r5, [r0, #36]\n ldr r12, [r0, #12]\n strd r5, r12, [sp, #64]\n"
         "str r3, [sp, #36]\n add r2, r2, r4\n add r3, r3, r4\n strd r2, r3, [sp, #40]\n"
         "add r2, r2, r4\n add r3, r3, r4\n strd r2, r3, [sp, #48]\n"
         "add r2, r2, r4\n add r3, r3, r4\n strd r2, r3, [sp, #56]\n"
-        "1:\n ldr r0, [sp, #68]\n ldr r2, [sp, #36]\n ldr r12, [r0, #12]\n ldr r0, [r0]\n str r2, [sp, #32]\n"
+        "1:\n ldr r0, [sp, #72]\n ldr r2, [sp, #36]\n ldr r0, [r0]\n str r2, [sp, #32]\n"
         "ldr r4, [r12]\n ldr r8, [r12, #12]\n ldr r6, [r12, #24]\n ldr r10, [r12, #36]\n"
         "mov r5, r4\n mov r7, r6\n mov r9, r8\n mov r11, r10\n"
         "2:\n" RATTI_WINOGRAD_STEPS(RATTI_WINOGRAD_STEP) "bne 2b\n"
@@ -137,7 +137,7 @@ RATTI_NAKED void ratti_winograd_quads(RATTI_ARGUMENT ratti_winograd_job *job, RA
         "4:\n str r2, [sp, #32]\n"
         "add r8, r4, r8, lsl #8\n add r9, r5, r9, lsl #8\n add r10, r6, r10, lsl #8\n add r11, r7, r11, lsl #8\n"
         "5:\n" RATTI_WINOGRAD_STEPS(RATTI_DSP_STEP) "bne 5b\n"
-        "ldr lr, [sp, #68]\n ldr r3, [lr, #40]\n ldr r12, [lr, #12]\n cmp r3, #0\n bne 8f\n"
+        "ldrd r12, lr, [sp, #68]\n ldr r3, [lr, #40]\n cmp r3, #0\n bne 8f\n"
         RATTI_DSP_CODES_SINGLE
         "6:\n ldrd r2, r3, [lr, #20]\n"
         "strb r4, [r2], #1\n strb r8, [r2], #1\n strb r6, [r2], #1\n strb r10, [r2], #1\n"
@@ -145,9 +145,9 @@ RATTI_NAKED void ratti_winograd_quads(RATTI_ARGUMENT ratti_winograd_job *job, RA
         "ldrd r4, r5, [lr, #28]\n strd r2, r3, [lr, #28]\n strd r4, r5, [lr, #20]\n"
         "ldr r3, [sp, #32]\n ldr r2, [sp, #60]\n cmp r3, r2\n beq 7f\n"
         "ldm sp, {r4, r5, r6, r7, r8, r9, r10, r11}\n ldrd r0, r2, [sp, #56]\n b 4b\n"
-        "7:\n ldr r2, [lr, #16]\n add r12, r12, #48\n str r12, [lr, #12]\n cmp r12, r2\n bne 1b\n"
-        "add sp, sp, #68\n pop {r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
-        "8:\n" RATTI_DSP_CODES_DOUBLE("[sp, #64]") "ldr lr, [sp, #68]\n b 6b\n");
+        "7:\n ldr r2, [lr, #16]\n add r12, r12, #48\n str r12, [sp, #68]\n cmp r12, r2\n bne 1b\n"
+        "add sp, sp, #72\n pop {r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
+        "8:\n" RATTI_DSP_CODES_DOUBLE("[sp, #64]") "ldr lr, [sp, #72]\n b 6b\n");
 }
 #endif
 
@@ -204,6 +204,12 @@ RATTI_INLINE void ratti_conv_winograd(const int8_t *in, int8_t *out, const uint3
     int8_t *row = (int8_t *)(tiles + 4 * product + 2 * ratti_winograd_steps(s) - used), *beyond = row + 6 * s.in_c;
     ratti_winograd_job job;
     int32_t oy, ox, y, p;
+    job.steps_bytes = 8 * ratti_winograd_steps(s);
+    job.product_bytes = 4 * product;
+    job.channels = channels;
+    job.end = channels + s.out_c;
+    job.middle = 2 * s.out.zero + 1;
+    job.rounding = s.out.rounding; /* RATTI_SINGLE is 0 */
     for (oy = row_begin; oy < row_end; oy += ratti_winograd_rows(s)) {
         const int32_t rows = row_end - oy < ratti_winograd_rows(s) ? 1 : ratti_winograd_rows(s);
         for (ox = 0; ox < s.out_w; ox += 4) {
@@ -213,15 +219,9 @@ RATTI_INLINE void ratti_conv_winograd(const int8_t *in, int8_t *out, const uint3
                 for (p = 0; p < 4; ++p) {
                     job.out[p % 2 * 2 + p / 2] = ox + p < s.out_w ? pixel + p * s.out_c : beyond;
                 }
-                job.channels = channels;
 #if RATTI_DSP_ASSEMBLY
                 if (s.out.rounding != RATTI_GENERAL && s.out.low == -128 && s.out.high == 127) {
                     job.tiles = tiles + y * s.in_c - 2;
-                    job.steps_bytes = 8 * ratti_winograd_steps(s);
-                    job.product_bytes = 4 * product;
-                    job.end = channels + s.out_c;
-                    job.middle = 2 * s.out.zero + 1;
-                    job.rounding = s.out.rounding;
                     ratti_winograd_quads(&job, weights);
                     continue;
                 }

@@ -177,14 +177,15 @@ typedef struct {
 } ratti_dsp_job;
 
 /* On the stack: columns, entry and bytes that the first pass skips; where the columns end; `middle`; the tile's channels
-   and outputs; `next`; where the outputs end; the rounding. The first pass over the depth begins in the middle of the
+   and outputs; `next`; where the outputs end; where the rounding goes on. The first pass over the depth begins in the middle of the
    loop, so that no steps remain. */
 RATTI_NAKED void ratti_dsp_quads(RATTI_ARGUMENT const ratti_dsp_job *job, RATTI_ARGUMENT const uint32_t *weights)
 {
     __asm__ volatile(
         "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n sub sp, sp, #40\n"
         "ldm r0, {r2, r3, r12, lr}\n ldrd r4, r5, [r0, #16]\n ldrd r6, r7, [r0, #24]\n add r5, r5, lr\n"
-        "str r6, [sp, #16]\n strd r12, lr, [sp, #20]\n strd r4, r5, [sp, #28]\n str r7, [sp, #36]\n"
+        "str r6, [sp, #16]\n strd r12, lr, [sp, #20]\n strd r4, r5, [sp, #28]\n"
+        "adr.w r6, 9f\n cmp r7, #0\n beq 8f\n adr.w r6, 6f\n 8:\n add r6, r6, #1\n str r6, [sp, #36]\n"
         "add lr, r2, r3, lsl #2\n sub lr, lr, #8\n lsr r3, r3, #1\n rsb r3, r3, #0\n cmp r4, #0\n bne 3f\n"
         "and r3, r3, #7\n movs r4, #36\n adr.w r5, 2f\n b 4f\n"
         "3:\n and r3, r3, #" RATTI_DSP_UNROLLED " - 1\n movs r4, #52\n adr.w r5, 1f\n"
@@ -194,9 +195,9 @@ RATTI_NAKED void ratti_dsp_quads(RATTI_ARGUMENT const ratti_dsp_job *job, RATTI_
         "5:\n ldr r4, [r12]\n ldr r8, [r12, #12]\n ldr r6, [r12, #24]\n ldr r10, [r12, #36]\n"
         "mov r5, r4\n mov r7, r6\n mov r9, r8\n mov r11, r10\n"
         "ldm sp, {r0, r2, r3}\n sub r1, r1, r3\n bx r2\n"
-        RATTI_DSP_LOOP("2", "8", RATTI_DSP_STEP_ONE) "b 9f\n"
-        RATTI_DSP_LOOP("1", RATTI_DSP_UNROLLED, RATTI_DSP_STEP)
-        "9:\n ldrd r12, lr, [sp, #20]\n ldr r3, [sp, #36]\n cmp r3, #0\n bne 6f\n"
+        RATTI_DSP_LOOP("2", "8", RATTI_DSP_STEP_ONE) "ldr.w pc, [sp, #36]\n"
+        RATTI_DSP_LOOP("1", RATTI_DSP_UNROLLED, RATTI_DSP_STEP) "ldr.w pc, [sp, #36]\n"
+        ".p2align 2\n 9:\n ldrd r12, lr, [sp, #20]\n"
         RATTI_DSP_CODES_SINGLE
         "7:\n ldrd r2, r3, [sp, #28]\n add r2, r2, lr\n"
         "strb r5, [r2]\n strb r9, [r2, #1]\n strb r7, [r2, #2]\n strb r11, [r2, #3]\n"
@@ -204,7 +205,7 @@ RATTI_NAKED void ratti_dsp_quads(RATTI_ARGUMENT const ratti_dsp_job *job, RATTI_
         "add lr, lr, #4\n add r12, r12, #48\n strd r12, lr, [sp, #20]\n"
         "cmp lr, r3\n bne 5b\n"
         "add sp, sp, #40\n pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
-        "6:\n" RATTI_DSP_CODES_DOUBLE("[sp, #16]") "ldr lr, [sp, #24]\n b 7b\n");
+        ".p2align 2\n 6:\n ldr r12, [sp, #20]\n" RATTI_DSP_CODES_DOUBLE("[sp, #16]") "ldr lr, [sp, #24]\n b 7b\n");
 }
 
 RATTI_INLINE ratti_dsp_job ratti_dsp_begin(const int16_t *columns, const ratti_channel *channels, const ratti_conv s)

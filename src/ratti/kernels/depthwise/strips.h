@@ -163,7 +163,7 @@ RATTI_INLINE void ratti_strip_copy(const int8_t *source, int16_t *strip, int32_t
                                    const ratti_depthwise s)
 {
     int32_t y, x;
-    RATTI_ROLLED
+    RATTI_UNROLL_2
     for (y = 0; y < rows; ++y) {
         int16_t codes[14];
         RATTI_UNROLL

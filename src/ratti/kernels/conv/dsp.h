@@ -115,9 +115,14 @@ RATTI_INLINE void ratti_dsp_columns(const int8_t *in, int16_t *columns, ratti_ds
 
 /* Thirteen instructions of 52 bytes for sixteen products: four channels of two pixels, two elements deep.
    r0 columns and r1 weights, eight bytes behind; r4-r7 low, r8-r11 both; r2, r3, r12 and lr are free. Both weights are
-   loaded before the pixels: a load of two registers holds up what follows. */
+   loaded before the pixels: a load of two registers holds up what follows. Where a loop says so, four single loads take
+   its place in the first steps: one instruction more, one cycle less. */
 #define RATTI_DSP_STEP(update) \
-    "ldr.w lr, [r1, #ratti_at + 4]\n ldr.w r3, [r1, #ratti_at]" update "\n ldrd r2, r12, [r0, #ratti_at]" update "\n" \
+    ".if ratti_at < ratti_single\n" \
+    "ldr.w lr, [r1, #ratti_at + 4]\n ldr.n r3, [r1, #ratti_at]\n" \
+    "ldr.w r12, [r0, #ratti_at + 4]\n ldr.n r2, [r0, #ratti_at]\n .else\n" \
+    "ldr.w lr, [r1, #ratti_at + 4]\n ldr.w r3, [r1, #ratti_at]" update "\n" \
+    "ldrd r2, r12, [r0, #ratti_at]" update "\n .endif\n" \
     "smlad r8, r3, r2, r8\n smlad r9, r3, r12, r9\n sxtb16 r3, r3\n" \
     "smlad r4, r3, r2, r4\n smlad r5, r3, r12, r5\n" \
     "smlad r10, lr, r2, r10\n smlad r11, lr, r12, r11\n sxtb16 lr, lr\n" \
@@ -195,14 +200,14 @@ RATTI_NAKED void ratti_dsp_quads(RATTI_ARGUMENT const ratti_dsp_job *job, RATTI_
         "5:\n ldr r4, [r12]\n ldr r8, [r12, #12]\n ldr r6, [r12, #24]\n ldr r10, [r12, #36]\n"
         "mov r5, r4\n mov r7, r6\n mov r9, r8\n mov r11, r10\n"
         "ldm sp, {r0, r2, r3}\n sub r1, r1, r3\n bx r2\n"
-        RATTI_DSP_LOOP("2", "8", RATTI_DSP_STEP_ONE) "ldr.w pc, [sp, #36]\n"
+        ".set ratti_single, 0\n" RATTI_DSP_LOOP("2", "8", RATTI_DSP_STEP_ONE) "ldr.w pc, [sp, #36]\n"
         RATTI_DSP_LOOP("1", RATTI_DSP_UNROLLED, RATTI_DSP_STEP) "ldr.w pc, [sp, #36]\n"
         ".p2align 2\n 9:\n ldrd r12, lr, [sp, #20]\n"
         RATTI_DSP_CODES_SINGLE
         "7:\n ldrd r2, r3, [sp, #28]\n add r2, r2, lr\n"
         "strb r5, [r2]\n strb r9, [r2, #1]\n strb r7, [r2, #2]\n strb r11, [r2, #3]\n"
         "strb r4, [lr]\n strb r8, [lr, #1]\n strb r6, [lr, #2]\n strb r10, [lr, #3]\n"
-        "add lr, lr, #4\n add r12, r12, #48\n strd r12, lr, [sp, #20]\n"
+        "add lr, lr, #4\n add r12, r12, #48\n str r12, [sp, #20]\n str lr, [sp, #24]\n"
         "cmp lr, r3\n bne 5b\n"
         "add sp, sp, #40\n pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
         ".p2align 2\n 6:\n ldr r12, [sp, #20]\n" RATTI_DSP_CODES_DOUBLE("[sp, #16]") "ldr lr, [sp, #24]\n b 7b\n");

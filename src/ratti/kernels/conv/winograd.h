@@ -136,7 +136,7 @@ RATTI_NAKED void ratti_winograd_quads(RATTI_ARGUMENT ratti_winograd_job *job, RA
         "strd r2, r3, [sp, #16]\n strd r12, lr, [sp, #24]\n ldrd r0, r2, [sp, #48]\n"
         "4:\n str r2, [sp, #32]\n"
         "add r8, r4, r8, lsl #8\n add r9, r5, r9, lsl #8\n add r10, r6, r10, lsl #8\n add r11, r7, r11, lsl #8\n"
-        "5:\n" RATTI_WINOGRAD_STEPS(RATTI_DSP_STEP) "bne 5b\n"
+        ".set ratti_single, 24\n 5:\n" RATTI_WINOGRAD_STEPS(RATTI_DSP_STEP) "bne 5b\n"
         "ldrd r12, lr, [sp, #68]\n ldr r3, [lr, #40]\n cmp r3, #0\n bne 8f\n"
         RATTI_DSP_CODES_SINGLE
         "6:\n ldrd r2, r3, [lr, #20]\n"

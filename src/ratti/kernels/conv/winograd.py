@@ -36,13 +36,13 @@ class ConvWinograd(Kernel):
     def instructions(self, work: Work) -> float:
         tiles = work.output.shape[1] * -(-work.output.shape[2] // 4)  # of four pixels
         multiplied = work.output.shape[3] / 4 * (4 * self._steps(work) * 13.3 + 160)
-        return tiles * (multiplied + filters(work).shape[1] * filters(work).shape[3] * 10 + 60)
+        return float(tiles * (multiplied + filters(work).shape[1] * filters(work).shape[3] * 10 + 60))
 
     @staticmethod
     def _steps(work: Work) -> int:
         """Pairs of elements of one product, padded."""
         w = filters(work)
-        return -(-w.shape[1] * w.shape[3] // 2 // UNROLLED) * UNROLLED
+        return -(-int(w.shape[1] * w.shape[3]) // 2 // UNROLLED) * UNROLLED
 
     def call(self, work: Work) -> Call:
         w, op = filters(work), work.op

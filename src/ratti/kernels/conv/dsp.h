@@ -13,8 +13,8 @@
    channels: padded to a multiple of four; the second bias of a pair is 256 * bias1 + bias0. Where rounding is double,
    `adjust` is one less than the shift, and no more than 21.
    scratch: the windows of two pixels as int16, `depth` each; words of the two pixels alternate. Elements of each four
-   lie in the order 0 2 1 3, as two sign extensions leave them. Behind them, where in_c is a multiple of four, in_c bytes
-   of the zero point (not where the convolution is pointwise); elsewhere two windows as bytes.
+   lie in the order 0 2 1 3, as two sign extensions leave them. Behind them, where in_c is a multiple of four, in_c
+   bytes of the zero point (not where the convolution is pointwise); elsewhere two windows as bytes.
 
    Pixels are computed in order, two at a time: the windows of both are read before both are stored. `out` must not
    overlap `in`. */
@@ -181,9 +181,9 @@ typedef struct {
     int32_t middle, rounding;
 } ratti_dsp_job;
 
-/* On the stack: columns, entry and bytes that the first pass skips; where the columns end; `middle`; the tile's channels
-   and outputs; `next`; where the outputs end; where the rounding goes on. The first pass over the depth begins in the middle of the
-   loop, so that no steps remain. */
+/* On the stack: columns, entry and bytes that the first pass skips; where the columns end; `middle`; the tile's
+   channels and outputs; `next`; where the outputs end; where the rounding goes on. The first pass over the depth
+   begins in the middle of the loop, so that no steps remain. */
 RATTI_NAKED void ratti_dsp_quads(RATTI_ARGUMENT const ratti_dsp_job *job, RATTI_ARGUMENT const uint32_t *weights)
 {
     __asm__ volatile(

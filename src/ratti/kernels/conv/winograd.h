@@ -1,7 +1,7 @@
 #include "dsp.h"
 
-/* Convolution of kernels three wide and stride 1 along the row by Winograd's F(2,3), in exact integers: two outputs of a
-   row from four products instead of six (Winograd, "Arithmetic Complexity of Computations", 1980).
+/* Convolution of kernels three wide and stride 1 along the row by Winograd's F(2,3), in exact integers: two outputs of
+   a row from four products instead of six (Winograd, "Arithmetic Complexity of Computations", 1980).
 
    With pixels d0..d3 and weights g0..g2, and s = g0 + g2:
        M1 = (s + g1) (d1 + d2),  M2 = (s - g1) (d2 - d1)
@@ -9,8 +9,8 @@
    summed over channels and kernel rows; both halves are whole numbers. Four output channels by two tiles of two pixels
    at a time. The last two products take weights of two channels in each halfword, as in dsp.h.
 
-   weights: for each four channels [steps][4] words of s + g1 and s - g1, [steps][2] words of g0 and g2 in the packing of
-   dsp.h, for pairs of elements; steps are padded with zeros to a multiple of RATTI_WINOGRAD_UNROLLED.
+   weights: for each four channels [steps][4] words of s + g1 and s - g1, [steps][2] words of g0 and g2 in the packing
+   of dsp.h, for pairs of elements; steps are padded with zeros to a multiple of RATTI_WINOGRAD_UNROLLED.
    channels: the biases are doubled; `adjust` as in dsp.h. in_c and out_c are multiples of four.
    scratch: the transformed rows of two tiles, [product][row][in_c / 2][tile] words, and what padded steps read behind
    them; a row of six pixels; the outputs of a pixel that lies beyond the row.
@@ -118,7 +118,8 @@ RATTI_NAKED void ratti_winograd_quads(RATTI_ARGUMENT ratti_winograd_job *job, RA
 {
     __asm__ volatile(
         "push {r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n sub sp, sp, #72\n sub r1, r1, #8\n"
-        "ldr r2, [r0]\n ldrd r3, r4, [r0, #4]\n add r3, r3, r2\n ldr r5, [r0, #36]\n ldr r12, [r0, #12]\n strd r5, r12, [sp, #64]\n"
+        "ldr r2, [r0]\n ldrd r3, r4, [r0, #4]\n add r3, r3, r2\n"
+        "ldr r5, [r0, #36]\n ldr r12, [r0, #12]\n strd r5, r12, [sp, #64]\n"
         "str r3, [sp, #36]\n add r2, r2, r4\n add r3, r3, r4\n strd r2, r3, [sp, #40]\n"
         "add r2, r2, r4\n add r3, r3, r4\n strd r2, r3, [sp, #48]\n"
         "add r2, r2, r4\n add r3, r3, r4\n strd r2, r3, [sp, #56]\n"
@@ -179,7 +180,8 @@ RATTI_INLINE void ratti_winograd_tiles(ratti_winograd_job *job, const uint32_t *
         for (y = 0; y < 2; ++y) {
             const uint32_t *tile = tiles + (2 + y) * product;
             for (k = 0; k < 2 * steps; ++k) {
-                const uint32_t w = *weights, low = ratti_even_bytes(w), high = ratti_odd_bytes(ratti_pair_subtract(w, low));
+                const uint32_t low = ratti_even_bytes(*weights);
+                const uint32_t high = ratti_odd_bytes(ratti_pair_subtract(*weights, low));
                 for (p = 0; p < 2; ++p) {
                     int32_t(*pair)[2] = sums[y] + k % 2 * 2;
                     pair[0][p] = ratti_dual_multiply(low, tile[k / 2 * 2 + p], pair[0][p]);

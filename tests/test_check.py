@@ -116,10 +116,20 @@ def test_each_limit_turns_the_verdict(toy: Callable[..., CheckResult]) -> None:
     }
     for name, figure in figures.items():
         assert toy(**{name: figure}).fits, name
-        short = {"ram_bytes": free.ram["lower_bound"] // 10, "flash_bytes": figure - 1}  # RAM can be saved
+        # RAM can be saved, and flash that was spent on speed.
+        short = {"ram_bytes": free.ram["lower_bound"] // 10, "flash_bytes": free.flash["weights"]}
         over = toy(**{name: short.get(name, figure * 0.99)})
         assert not over.fits and len(over.reasons) == 1, name
         assert over.reasons[0].lower().startswith(name.split("_")[0])
+
+
+def test_flash_is_spent_on_speed_within_its_limit(toy: Callable[..., CheckResult]) -> None:
+    free = toy()
+    tight = toy(flash_bytes=free.flash["total"] - 1)
+    kernels = [{layer.kernel for layer in result.layers} for result in (free, tight)]
+    assert "conv_winograd" in kernels[0] and "conv_winograd" not in kernels[1]
+    assert tight.fits and tight.flash["total"] < free.flash["total"]
+    assert (tight.instructions or 0) > (free.instructions or 0)
 
 
 def test_a_limit_without_a_figure_is_not_kept(toy: Callable[..., CheckResult]) -> None:

@@ -15,7 +15,7 @@ from .emit.features import FeatureSources, aligned
 from .errors import DoesNotFitError
 from .graph.ir import Graph
 from .graph.passes import run_pipeline
-from .kernels import FEATURES
+from .kernels import FEATURES, SPARE_FLASH
 from .plan import Plan, make_plan, make_plans
 from .targets import Target
 from .types import Array, How
@@ -80,9 +80,15 @@ class Measured:
     obstacle: str = ""  # why it does not fit
 
 
-def prepare(graph: Graph, isa: str, arena_limit: int | None = None, name: str | None = None) -> Deployment:
-    """Plan and sources for the instruction set `isa` ("portable" for any C compiler)."""
-    plan = make_plan(run_pipeline(graph), FEATURES[isa], arena_limit)
+def prepare(
+    graph: Graph, isa: str, arena_limit: int | None = None, name: str | None = None, optimize: str = "speed"
+) -> Deployment:
+    """Plan and sources for the instruction set `isa` ("portable" for any C compiler).
+
+    Kernels that take more flash than others for the same weights are planned for speed only.
+    """
+    features = FEATURES[isa] if optimize == "speed" else FEATURES[isa] - {SPARE_FLASH}
+    plan = make_plan(run_pipeline(graph), features, arena_limit)
     return Deployment(plan, c.emit(plan, name))
 
 
@@ -99,23 +105,44 @@ def deploy(
     optimize: str = "speed",
     ram_limit: int | None = None,
     deployment: Deployment | None = None,
+    flash_limit: int | None = None,
 ) -> Measured:
-    """Compiles and emulates `graph` on `target`; plans again for less RAM where it is short.
+    """Compiles and emulates `graph` on `target`; plans again for less RAM where it is short, and without the kernels
+    that spend flash on speed where flash is.
 
     What does not fit is measured on the same part with larger memories. `deployment` is what `prepare` made for the
-    target's instruction set, where the caller has it.
+    target's instruction set and `optimize`, where the caller has it.
     """
+    result = _deploy(graph, target, inputs, optimize, optimize, ram_limit, deployment)
+    flash = min(flash_limit or target.flash_bytes, target.flash_bytes)
+    if optimize == "speed" and result.measurement.flash_total_bytes > flash:
+        lean = _deploy(graph, target, inputs, optimize, "size", ram_limit)
+        if lean.measurement.flash_total_bytes < result.measurement.flash_total_bytes:
+            return lean
+    return result
+
+
+def _deploy(
+    graph: Graph,
+    target: Target,
+    inputs: Sequence[Sequence[Array]],
+    optimize: str,
+    plan_for: str,
+    ram_limit: int | None,
+    deployment: Deployment | None = None,
+) -> Measured:
+    """`optimize` is the compiler's, `plan_for` the planner's."""
     limit = min(ram_limit or target.ram_bytes, target.ram_bytes)
-    deployment = deployment or prepare(graph, target.isa)
+    deployment = deployment or prepare(graph, target.isa, optimize=plan_for)
     if deployment.plan.arena_bytes > limit:
-        deployment = prepare(graph, target.isa, limit)
+        deployment = prepare(graph, target.isa, limit, optimize=plan_for)
     result = _measure(deployment, target, inputs, optimize)
     for _ in range(TRIES):
         excess = total_ram(result.measurement) - limit
         arena = result.deployment.plan.arena_bytes
         if excess <= 0:
             break
-        smaller = prepare(graph, target.isa, arena - excess)
+        smaller = prepare(graph, target.isa, arena - excess, optimize=plan_for)
         if smaller.plan.arena_bytes >= arena:
             break
         result = _measure(smaller, target, inputs, optimize)

@@ -9,10 +9,11 @@ from functools import cache
 from importlib import import_module, resources
 
 from ..registry import modules
-from .base import FEATURES, Call, Constant, Kernel, Overlap, Reach, Struct, Table, Work
+from .base import FEATURES, SPARE_FLASH, Call, Constant, Kernel, Overlap, Reach, Struct, Table, Work
 
 __all__ = [
     "FEATURES",
+    "SPARE_FLASH",
     "Call",
     "Constant",
     "Kernel",

@@ -55,6 +55,18 @@ def staged(begins: Array, ends: Array, out_c: int) -> int | None:
     return _largest(ends[:-1] * out_c - later)
 
 
+def staged_in_steps(begins: Array, steps: Array, out_c: int) -> int | None:
+    """The distance where pixels are computed in steps that need not follow memory: read whole, then stored.
+
+    begins: by pixel; steps: by pixel, the number of its step, from 0.
+    """
+    count = int(steps.max()) + 1
+    ends, first = np.zeros(count, np.int64), np.full(count, NEVER)
+    np.maximum.at(ends, steps, (np.arange(len(steps), dtype=np.int64) + 1) * out_c)
+    np.minimum.at(first, steps, begins)
+    return _largest(np.maximum.accumulate(ends)[:-1] - _least_from(first)[1:])
+
+
 def stored_singly(begins: Array, first: Array) -> int | None:
     """The distance where each output channel of a pixel is read and stored before the next one is read.
 

@@ -21,14 +21,17 @@ from ..types import Array, TensorType
 Struct = tuple[str, Mapping[str, "Constant"]]
 Constant = int | Struct
 
+# Beside what an instruction set offers: flash may be spent on speed. Plans for size go without it.
+SPARE_FLASH = "spare_flash"
+
 # What instruction sets offer to kernels, by the names that targets use; `portable` is any C compiler.
 FEATURES: Mapping[str, frozenset[str]] = {
     "portable": frozenset({"multiply", "registers32"}),
     "armv6m": frozenset({"multiply", "thumb"}),
     "armv7m": frozenset({"multiply", "long_multiply"}),
-    "armv7em": frozenset({"multiply", "long_multiply", "dsp"}),
-    "armv7em_dp": frozenset({"multiply", "long_multiply", "dsp"}),
-    "armv8m": frozenset({"multiply", "long_multiply", "dsp"}),
+    "armv7em": frozenset({"multiply", "long_multiply", "dsp", SPARE_FLASH}),
+    "armv7em_dp": frozenset({"multiply", "long_multiply", "dsp", SPARE_FLASH}),
+    "armv8m": frozenset({"multiply", "long_multiply", "dsp", SPARE_FLASH}),
     "rv32imc": frozenset({"multiply", "long_multiply", "registers32"}),
     "rv32ec": frozenset(),
 }

@@ -76,6 +76,7 @@ class Pool2D(Op):
 
         yield case("k2", (1, 6, 4, 5), (2, 2), (2, 2))
         yield case("global", (1, 25, 5, 6), (25, 5), (25, 5), zp=-128)
+        yield case("global_saturated", (1, 15, 17, 4), (15, 17), (15, 17), zp=127)
         yield case("k3_same_stride2", (1, 7, 8, 3), (3, 3), (2, 2), True)
         yield case("k3_same_stride1", (1, 5, 4, 4), (3, 3), (1, 1), True, Activation.RELU, zp=-40)
         yield case("k1x3", (1, 3, 9, 2), (1, 3), (1, 2), zp=127)

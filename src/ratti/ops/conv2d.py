@@ -113,6 +113,8 @@ class Conv2D(LinearOp):
         yield case("pointwise_odd", 5, 3, 7, 5, (1, 1), in_zp=-128, out_zp=-128, act=Activation.RELU)
         yield case("pointwise_stride2", 7, 6, 4, 8, (1, 1), (2, 2))
         yield case("k3_same", 7, 5, 4, 8, (3, 3), pad="same")
+        yield case("k3_same_wide", 5, 10, 16, 12, (3, 3), pad="same", act=Activation.RELU, out_zp=-128)
+        yield case("k3_stride2x1", 8, 7, 12, 8, (3, 3), (2, 1), (0, 1, 1, 1))
         yield case("k3_same_stride2_odd", 7, 9, 3, 6, (3, 3), (2, 2), "same", act=Activation.RELU6)
         yield case("k3_same_stride2_even", 8, 8, 3, 8, (3, 3), (2, 2), "same", in_zp=127, out_zp=-128)
         yield case("k3_torch_stride2", 8, 8, 1, 8, (3, 3), (2, 2), (1, 1, 1, 1))

@@ -126,12 +126,12 @@ def check(
 
 def _check(label: str, graph: Graph, device: Target, limits: Limits, optimize: str) -> CheckResult:
     """`check` of an int8 graph."""
-    deployment = prepare(graph, device.isa)
+    deployment = prepare(graph, device.isa, optimize=optimize)
     if deployment.expected_instructions > MAX_INSTRUCTIONS:
         compiled = compile_only(deployment, device, optimize)
         return _result(label, graph, device, deployment.plan, compiled, limits, optimize)
     inputs = make_inputs(graph, 6)[-1:]
-    measured = deploy(graph, device, inputs, optimize, limits.ram_bytes, deployment)
+    measured = deploy(graph, device, inputs, optimize, limits.ram_bytes, deployment, limits.flash_bytes)
     expected = interpreter.run(graph, inputs[0])
     for name, got in zip(graph.outputs, outputs_of(measured)[0], strict=True):
         if not (got == expected[name]).all():

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...types import Array
-from .._channels import accumulator_bounds
-from ..base import Call, Kernel, Overlap, Reach, Table, Work
+from .._channels import Rounding, accumulator_bounds
+from ..base import Call, Kernel, Overlap, Reach, Struct, Table, Work
 from ._sizes import (
     LINEAR,
     channels,
@@ -24,6 +24,7 @@ from ._sizes import (
 )
 
 HIGH_LIMIT = 1 << 23  # what the upper channel of a halfword pair can hold beside the lower one
+MOST_SHIFT = 22  # of two roundings in one step: the zero point, shifted, stays below 2^30
 BY_FOUR = (0, 2, 1, 3)  # order of four elements after two sign extensions
 
 
@@ -56,12 +57,32 @@ class ConvDsp(Kernel):
         return staged_overlap(work, 2)
 
     def call(self, work: Work) -> Call:
-        elements = depth(work)
+        elements, in_c = depth(work), filters(work).shape[3]
         padded = -(-elements // 4) * 4
-        staged = 0 if is_pointwise(work) or filters(work).shape[3] % 4 == 0 else elements
+        behind = 2 * padded if in_c % 4 else 0 if is_pointwise(work) else in_c
         weights = Table("weights", "uint32_t", pack(filters(work).reshape(work.output.shape[-1], -1)))
-        table = channels(work).table
-        return Call("ratti_conv_dsp", {"sizes": sizes(work)}, (weights, table), 4 * padded + staged)
+        records, geometry = constants(work)
+        table = Table("channels", "ratti_channel", _paired(records))
+        return Call("ratti_conv_dsp", {"sizes": geometry}, (weights, table), 4 * padded + behind)
+
+
+def constants(work: Work) -> tuple[Array, Struct]:
+    """The channel records and the `ratti_conv` struct as dsp.h takes them: shifts less one, and none too far."""
+    found, (name, fields) = channels(work), sizes(work)
+    records, output = found.table.data.copy(), dict(found.output[1])
+    if output["rounding"] == Rounding.DOUBLE.value:
+        if records[:, 2].max() > MOST_SHIFT:
+            output["rounding"] = Rounding.GENERAL.value
+        else:
+            records[:, 2] -= 1
+    return records, (name, {**fields, "out": (found.output[0], output)})
+
+
+def _paired(records: Array) -> Array:
+    """Channel records padded to a multiple of four, with 256 * bias1 + bias0 (modulo 2^32) for the second of a pair."""
+    padded = np.pad(records, ((0, -len(records) % 4), (0, 0)))
+    padded[1::2, 0] = (256 * padded[1::2, 0] + padded[0::2, 0]).astype(np.int32)
+    return padded
 
 
 def pack(w: Array) -> Array:

@@ -26,6 +26,16 @@ RATTI_INLINE void ratti_conv_window(const int8_t *in, int8_t *window, int32_t to
 {
     const size_t tap = (size_t)s.in_c, run = tap * (size_t)s.kernel_w;
     int32_t ky, kx;
+    if (s.dilation_h == 1 && s.dilation_w == 1 && top >= 0 && left >= 0 && top + s.kernel_h <= s.in_h &&
+        left + s.kernel_w <= s.in_w) {
+        const int8_t *source = in + (top * s.in_w + left) * s.in_c;
+        RATTI_UNROLL
+        for (ky = 0; ky < s.kernel_h; ++ky) {
+            ratti_copy(window + ky * s.kernel_w * s.in_c, source + ky * s.in_w * s.in_c, run);
+        }
+        return;
+    }
+    RATTI_ROLLED
     for (ky = 0; ky < s.kernel_h; ++ky) {
         const int32_t y = top + ky * s.dilation_h;
         if (y < 0 || y >= s.in_h) {

@@ -47,11 +47,6 @@ RATTI_INLINE int32_t ratti_multiply_low_high(uint32_t a, uint32_t b, int32_t acc
     return ratti_multiply_high_low(b, a, acc);
 }
 
-RATTI_INLINE uint32_t ratti_pair(int32_t low, int32_t high)
-{
-    return ((uint32_t)low & 0xffffu) | (uint32_t)high << 16;
-}
-
 RATTI_INLINE void ratti_depthwise_dsp(const int8_t *in, int8_t *out, const int8_t *weights,
                                       const ratti_channel *channels, int8_t *scratch, int32_t row_begin,
                                       int32_t row_end, const ratti_depthwise s)

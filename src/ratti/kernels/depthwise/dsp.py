@@ -25,7 +25,7 @@ class DepthwiseDsp(Kernel):
         return plain and columns == 3 and rows <= MOST_ROWS and op.stride[1] in (1, 2)
 
     def instructions(self, work: Work) -> float:
-        return work.macs * 1.5 + work.output.elements * 5 + work.types[0].elements * 2.5
+        return work.macs * 1.6 + work.output.elements * 6 + work.types[0].elements * 2.7
 
     def reach(self, work: Work) -> Reach | None:
         return reach(work)

@@ -17,6 +17,6 @@ RATTI_INLINE void ratti_add_linear(const int8_t *in, const int8_t *other, int8_t
     RATTI_UNROLL_4
     for (i = 0; i < count; ++i) {
         const int32_t sum = s.bias + in[i] * s.in_factor + other[i] * s.other_factor;
-        out[i] = (int8_t)ratti_clamp(sum >> s.shift, s.low, s.high);
+        out[i] = (int8_t)ratti_shift_clamp(sum, s.shift, s.low, s.high);
     }
 }

@@ -18,10 +18,16 @@
 #if defined(__clang__)
 #define RATTI_UNROLL _Pragma("clang loop unroll(full)")
 #define RATTI_UNROLL_4 _Pragma("clang loop unroll_count(4)")
+#define RATTI_UNROLL_2 _Pragma("clang loop unroll_count(2)")
+#define RATTI_ROLLED _Pragma("clang loop unroll(disable)")
 #elif defined(__GNUC__)
 #define RATTI_UNROLL _Pragma("GCC unroll 32")
 #define RATTI_UNROLL_4 _Pragma("GCC unroll 4")
+#define RATTI_UNROLL_2 _Pragma("GCC unroll 2")
+#define RATTI_ROLLED _Pragma("GCC unroll 1")
 #else
 #define RATTI_UNROLL
 #define RATTI_UNROLL_4
+#define RATTI_UNROLL_2
+#define RATTI_ROLLED
 #endif

@@ -30,6 +30,19 @@ RATTI_INLINE int32_t ratti_clamp(int32_t x, int32_t low, int32_t high)
     return x < low ? low : x > high ? high : x;
 }
 
+/* clamp(x >> shift) for a constant shift from 1 to 31 */
+RATTI_INLINE int32_t ratti_shift_clamp(int32_t x, const int32_t shift, int32_t low, int32_t high)
+{
+#if defined(__ARM_FEATURE_SAT) && defined(__OPTIMIZE__)
+    if (low == -128 && high == 127) {
+        int32_t y;
+        __asm__("ssat %0, #8, %1, asr %2" : "=r"(y) : "r"(x), "i"(shift));
+        return y;
+    }
+#endif
+    return ratti_clamp(x >> shift, low, high);
+}
+
 /* floor(a * b / 2^32) + c for 0 <= b */
 RATTI_INLINE int32_t ratti_upper_multiply(int32_t a, int32_t b, int32_t c)
 {

@@ -17,12 +17,13 @@ from ...fixed_point import INT32_MAX
 from ...ops._accumulate import LinearOp
 from ...ops._binary import Binary
 from ...ops._pool import Pool2D
+from ...ops._reduce import Reduce
+from ...ops._resize import Resize
 from ...ops._unary import Unary
 from ...ops.concat import Concat
 from ...ops.conv2d import Conv2D
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
-from ...ops.mean import Mean
 from ...ops.pad import Pad
 from ...ops.reshape import Reshape
 from ...types import Array, DType, Quant, TensorType
@@ -61,7 +62,7 @@ def _keeps(node: Node, graph: Graph) -> bool:
     shapes = [t.shape for t in (*graph.input_types(node), *graph.output_types(node))]
     if isinstance(op, DepthwiseConv2D):
         return op.multiplier == 1
-    if isinstance(op, Mean):
+    if isinstance(op, Reduce):
         return len(shapes[0]) - 1 not in op.axes
     if isinstance(op, Pad):
         return op.padding[-1] == (0, 0)
@@ -70,7 +71,7 @@ def _keeps(node: Node, graph: Graph) -> bool:
     if isinstance(op, Binary):  # a constant may be one for all channels
         own = [t.shape[-1:] for n, t in zip(node.inputs, graph.input_types(node), strict=True) if n in activations]
         return all(shape == shapes[-1][-1:] for shape in own)
-    return isinstance(op, (Unary, Pool2D))
+    return isinstance(op, (Unary, Pool2D, Resize))
 
 
 def _needed(graph: Graph, known: Mapping[str, Interval]) -> dict[str, Array]:

@@ -97,10 +97,20 @@ def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["model.tflite"]
 
 
+OTHER_NAMES = {  # of ops that TFLite calls otherwise
+    "concat": "concatenation",
+    "requantize": "quantize",
+    "resize_nearest": "resizenearestneighbor",
+    "slice": "stridedslice",
+    "split": "splitv",
+    "transpose_conv2d": "transposeconv",
+}
+
+
 def test_names_of_operators_and_types() -> None:
     for name in ops.names():
         squeezed = names.operator(ops.get(name).tflite_code).replace("_", "").lower()
-        assert squeezed == name.replace("_", "").replace("requantize", "quantize")
+        assert squeezed == OTHER_NAMES.get(name, name.replace("_", ""))
     assert names.operator(1000) == "operator code 1000" and names.tensor_type(-3) == "element type -3"
 
 
@@ -149,11 +159,11 @@ REFUSALS: dict[str, tuple[Change, type[Exception], str]] = {
     "version": (lambda m: m.update(version=4), UnsupportedError, "version 4"),
     "no subgraph": (lambda m: m.update(subgraphs=[]), UnsupportedError, "0 subgraphs"),
     "two subgraphs": (lambda m: m.update(subgraphs=m["subgraphs"] * 2), UnsupportedError, "2 subgraphs"),
-    "unknown op": (lambda m: code(m, 1, 18), UnsupportedError, r"MUL \(operator 1\)\. Supported: ADD, AVERAGE_POOL_2D"),
+    "unknown op": (lambda m: code(m, 1, 16), UnsupportedError, r"LSTM \(operator 1\)\. Supported: ABS, ADD, ARG_MAX"),
     "unknown ops": (
-        both(lambda m: code(m, 0, 18), lambda m: code(m, 1, 2), lambda m: code(m, 2, 18)),
+        both(lambda m: code(m, 0, 16), lambda m: code(m, 1, 8), lambda m: code(m, 2, 16)),
         UnsupportedError,
-        r"MUL \(operator 0, 2\), CONCATENATION \(operator 1\)\.",
+        r"LSTM (operator 0, 2), FLOOR (operator 1).",
     ),
     "future op": (lambda m: code(m, 0, 5000), UnsupportedError, "operator code 5000"),
     "custom op": (lambda m: code(m, 0, 32, custom_code="Magic"), UnsupportedError, "custom op 'Magic'"),
@@ -283,7 +293,7 @@ def test_refusals_are_one_clear_line(name: str) -> None:
     with pytest.raises(error, match=text) as caught:
         tflite.parse(changed(change))
     assert type(caught.value) is error
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
 
 
 def test_what_other_tools_leave_out_is_read() -> None:

@@ -12,7 +12,7 @@ from ...graph.builder import GraphBuilder
 from ...graph.ir import Graph
 from ...ops.base import Operand
 from ...types import Array, DType, Quant, TensorType
-from . import names
+from . import edges, names
 from .flatbuffer import Reader
 from .schema import TENSOR_TYPES, VERSION, defaults
 
@@ -58,9 +58,9 @@ def parse(data: bytes, name: str = "model") -> Graph:
 class _Importer:
     def __init__(self, model: dict[str, Any], subgraph: dict[str, Any], name: str, file_bytes: int) -> None:
         self._model = model
-        self._tensors: list[dict[str, Any]] = subgraph["tensors"] or []
+        self._subgraph = edges.strip(subgraph, lambda operator: self._code(operator)[0])
+        self._tensors: list[dict[str, Any]] = self._subgraph["tensors"]
         self._buffers: list[dict[str, Any]] = model["buffers"] or []
-        self._subgraph = subgraph
         self._builder = GraphBuilder(name)
         self._names: dict[int, str] = {}
         self._types: dict[int, TensorType] = {}

@@ -13,13 +13,15 @@ import numpy as np
 from ..ir import Graph
 
 # Order: constants first, since a computed constant may be what makes a later pattern fit. Then what hides ops from each
-# other: ops without effect, transposes, scales, activations (behind the scales), and PAD (its axes are right once the
-# transposes are gone). Channels last of those that look for patterns: they need to see convolutions with their
-# activations. Equal constants and nodes when nothing makes new ones; last what only kernels ask for.
+# other: ops without effect, transposes (down first, what is left of shuffles up), scales, activations (behind the
+# scales), and PAD (its axes are right once the transposes are gone). Channels last of those that look for patterns:
+# they need to see convolutions with their activations. Equal constants and nodes when nothing makes new ones; at the
+# end what only kernels ask for.
 PIPELINE = (
     "fold_constants",
     "drop_identities",
     "fold_movement",
+    "hoist_shuffles",
     "fold_scales",
     "fuse_activations",
     "fold_padding",

@@ -30,7 +30,7 @@ def compiler_says(sources: Mapping[str, str], compiler: Sequence[str]) -> str:
             *compiler[1:],
             *([] if "-fsyntax-only" in compiler else ["-c"]),
             "-I.",
-            *sorted(n for n in sources if not n.endswith(".h")),
+            *sorted(n for n in sources if not n.endswith((".h", ".hpp"))),
         ]
         if compiler[0] == "zig":
             result = toolchain.zig(arguments, Path(folder))

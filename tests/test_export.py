@@ -81,7 +81,7 @@ def test_two_exports_are_the_same_bytes(graph: Graph, tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_where_one_kind_fails(graph: Graph, tmp_path: Path) -> None:
-    for arguments in ((["c", "onnx"], tmp_path / "x"), (["c"], tmp_path / "x", "nowhere"), ([], tmp_path / "x")):
+    for arguments in ((["c", "elf"], tmp_path / "x"), (["c"], tmp_path / "x", "nowhere"), ([], tmp_path / "x")):
         with pytest.raises(InputError):
             export(graph, *arguments)
     assert not list(tmp_path.iterdir())

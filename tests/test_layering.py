@@ -26,13 +26,14 @@ ORDER = (
     "plan",
     "emit",
     "device",
+    "deploy",
     "runtimes",
     "data",
     "nets",
     "train",
     "compress",
     "search llm",
-    "models samples deploy",
+    "models samples",
     "recipe",
     "report",
     "verbs",
@@ -44,12 +45,15 @@ RANK = {name: rank for rank, line in enumerate(ORDER) for name in line.split()}
 # Packages that cost time or are optional: where they may be imported when a module is loaded, and where at all.
 # A place is a module or a folder; modules that only load when one of their functions is called may be named.
 EAGER = {
-    "torch": ("nets/_torch.py", "train", "compress", "search", "llm", "formats/torch_export"),
+    "torch": ("nets/_torch.py", "train", "compress", "search", "llm", "formats/torch_export",
+              "runtimes/_torch_program.py"),
     "torchao": ("compress",),
     "unicorn": ("device/machine.py",),  # of the worker process
+    "tvm": ("runtimes/_tvm_operators.py",),
     "capstone": ("device/pricing.py", "device/cycles"),
 }
-ANYWHERE = ("torch", "train", "compress", "nets", "search", "llm", "formats/torch_export")
+ANYWHERE = ("torch", "train", "compress", "nets", "search", "llm", "formats/torch_export", "runtimes/_torch_program.py",
+            "runtimes/executorch.py")
 HEAVY = (
     *EAGER,
     "ziglang",

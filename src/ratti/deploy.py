@@ -10,7 +10,7 @@ import numpy as np
 from .device import toolchain
 from .device.measure import Measurement, measure
 from .device.program import Program, Slot
-from .emit import c
+from .emit import c, rust
 from .errors import DoesNotFitError
 from .graph.ir import Graph
 from .graph.passes import run_pipeline
@@ -72,6 +72,12 @@ def prepare(graph: Graph, isa: str, arena_limit: int | None = None, name: str | 
     """Plan and sources for the instruction set `isa` ("portable" for any C compiler)."""
     plan = make_plan(run_pipeline(graph), FEATURES[isa], arena_limit)
     return Deployment(plan, c.emit(plan, name))
+
+
+def prepare_rust(graph: Graph, name: str | None = None) -> rust.RustCrate:
+    """The Rust crate of `graph`. UnsupportedError where an op has no Rust kernel."""
+    optimized = run_pipeline(graph)
+    return rust.emit(make_plan(optimized, FEATURES[rust.FEATURE_SET], kernels=rust.choose(optimized)), name)
 
 
 def deploy(

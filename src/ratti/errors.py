@@ -38,10 +38,11 @@ class DataError(InputError):
 
 
 class MissingDependencyError(RattiError):
-    """An optional package is not installed."""
+    """An optional package is not installed. `install` replaces the command that brings the extra."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package}, which is not installed: pip install 'ratti[{extra}]'")
+    def __init__(self, package: str, extra: str, purpose: str, install: str = "") -> None:
+        how = install or f"pip install 'ratti[{extra}]'"
+        super().__init__(f"{purpose} needs the package {package}, which is not installed: {how}")
 
 
 class DeviceError(RattiError):

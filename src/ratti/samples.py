@@ -23,9 +23,8 @@ def make_inputs(graph: Graph, count: int, real: Sequence[Array] = (), seed: int 
     rng = np.random.default_rng(seed)
     types = [int8_input(graph, name) for name in graph.inputs]
     rows: list[list[Array]] = []
-    if real:
-        for k in range(min(len(real[0]), max(count - EXTREMES - 1, 1))):
-            rows.append([x[k : k + 1].reshape(t.shape) for x, t in zip(real, types, strict=True)])
+    for k in range(real_count(count, real)):
+        rows.append([x[k : k + 1].reshape(t.shape) for x, t in zip(real, types, strict=True)])
     for kind in range(EXTREMES):
         rows.append([_extreme(t.shape, t.dtype.limits, t.zero_point, kind).astype(t.dtype.numpy) for t in types])
     while len(rows) < count:
@@ -38,6 +37,11 @@ def make_inputs(graph: Graph, count: int, real: Sequence[Array] = (), seed: int 
             row.append(np.clip(codes, low, high).astype(t.dtype.numpy))
         rows.append(row)
     return rows[:count]
+
+
+def real_count(count: int, real: Sequence[Array]) -> int:
+    """How many of `count` inferences are real samples: they leave room for the extremes and one of random codes."""
+    return min(len(real[0]), max(count - EXTREMES - 1, 1)) if real else 0
 
 
 def int8_input(graph: Graph, name: str) -> TensorType:

@@ -61,4 +61,9 @@ def names(text: str) -> list[str]:
 
 def show(result: Any, as_json: bool) -> None:
     """Prints a result as JSON or as its table."""
-    print(json.dumps(result.to_json(), indent=2, ensure_ascii=False) if as_json else result)
+    show_as(result, as_json, str)
+
+
+def show_as(result: Any, as_json: bool, table: Callable[[Any], str]) -> None:
+    """The same for a result whose table is made elsewhere."""
+    print(json.dumps(result.to_json(), indent=2, ensure_ascii=False) if as_json else table(result))

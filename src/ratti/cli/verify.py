@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from .. import runtimes
 from ._common import names, show, whole
 
 HELP = "run the same inputs through interpreter, runtimes and emulated devices, and count what differs"
@@ -12,7 +13,9 @@ HELP = "run the same inputs through interpreter, runtimes and emulated devices, 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .tflite file, a bundle folder, or a net's id")
     parser.add_argument("--targets", default="", metavar="ID,ID", help="devices to emulate")
-    parser.add_argument("--runtimes", default="tflm,host:c", metavar="NAME,NAME", help="engines on this machine")
+    parser.add_argument("--runtimes", default="tflm,host:c", metavar="NAME,NAME",
+                        help=f"engines on this computer ({', '.join(runtimes.engines())}), or all that are installed "
+                        "(default tflm,host:c)")
     parser.add_argument("--inputs", type=whole(1), default=24, metavar="N", help="how many inputs (default 24)")
     parser.add_argument("--samples", metavar="DATA", help="real samples: a folder of pictures, an .npz, or digits")
     parser.add_argument("--optimize", choices=("speed", "size"), default="speed")
@@ -21,10 +24,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from .. import models
-    from ..verbs.verify import real_samples, verify
+    from ..verbs.verify import labelled_samples, verify
 
     graph = models.load(arguments.model)
-    real = real_samples(graph, arguments.model, arguments.samples, arguments.inputs)
+    real, labels = labelled_samples(graph, arguments.model, arguments.samples, arguments.inputs)
     result = verify(
         graph,
         names(arguments.targets),
@@ -32,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.inputs,
         real,
         arguments.optimize,
+        labels,
     )
     show(result, arguments.json)
     return 0 if result.passes else 1

@@ -24,9 +24,12 @@ SANITIZERS = {
     "address": ("gcc", ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")),
 }
 
+CPP = ("-std=c++17", "-O2", "-fPIC", "-fno-exceptions", "-fno-rtti", "-fno-sanitize=undefined")
+
 
 def build_library(sources: Mapping[str, str], flags: Sequence[str] = (), optimize: str = "speed") -> Path:
-    """The `.c` files of `sources` as a shared library, cached by content. ToolchainError where the compiler refuses."""
+    """The `.c` and `.cpp` files of `sources` as a shared library, cached by content. ToolchainError where the compiler
+    refuses."""
     libraries = ("-nostdlib",) if sys.platform == "linux" else ()  # found when loaded; linking them takes zig 6 s
     options = ["-shared", "-fPIC", "-std=c11", "-fno-sanitize=undefined", *libraries]
     return _build(sources, "zig", [*options, toolchain.OPTIMIZE[optimize], *flags])
@@ -86,11 +89,17 @@ class HostModel:
 
 def _build(sources: Mapping[str, str], compiler: str, options: Sequence[str]) -> Path:
     units = [name for name in sorted(sources) if name.endswith(".c")]
-    arguments = [*options, "-I.", *units, "-o", "program"]
+    parts = [name for name in sorted(sources) if name.endswith(".cpp")]
+    arguments = [*options, "-I.", *units, *(f"{part}.o" for part in parts), "-o", "program"]
+    own = [*arguments, *(CPP if parts else ())]
     version = toolchain.zig_version() if compiler == "zig" else _gcc_version()
 
     def make(work: Path) -> None:
         toolchain.write_sources(work, sources)
+        for part in parts:
+            result = toolchain.zig(["c++", *CPP, "-I.", "-c", part, "-o", f"{part}.o"], work)
+            if result.returncode:
+                raise ToolchainError(f"zig refused {part}:\n{toolchain.short(result.stderr)}")
         if compiler == "zig":
             result = toolchain.zig(["cc", *arguments], work)
         else:
@@ -98,7 +107,7 @@ def _build(sources: Mapping[str, str], compiler: str, options: Sequence[str]) ->
         if result.returncode:
             raise ToolchainError(f"{compiler} refused the program:\n{toolchain.short(result.stderr)}")
 
-    key = cache.key({"compiler": [compiler, version], "arguments": arguments, "sources": dict(sources)})
+    key = cache.key({"compiler": [compiler, version], "arguments": own, "sources": dict(sources)})
     return cache.publish("host", key, make, "program") / "program"
 
 

@@ -1,4 +1,7 @@
-"""How operators are computed: a family a folder, a variant a pair of files (`<variant>.h`, `<variant>.py`)."""
+"""How operators are computed: a family a folder, a variant a pair of files (`<variant>.h`, `<variant>.py`).
+
+Kernels that any core can run have a third, `<variant>.rs`: the same in Rust.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,20 @@ from importlib import import_module, resources
 from ..registry import modules
 from .base import FEATURES, Call, Constant, Kernel, Struct, Table, Work
 
-__all__ = ["FEATURES", "Call", "Constant", "Kernel", "Struct", "Table", "Work", "all_kernels", "candidates", "source"]
+__all__ = [
+    "FEATURES",
+    "Call",
+    "Constant",
+    "Kernel",
+    "Struct",
+    "Table",
+    "Work",
+    "all_kernels",
+    "candidates",
+    "rust_form",
+    "rust_path",
+    "source",
+]
 
 
 @cache
@@ -30,6 +46,18 @@ def candidates(work: Work) -> list[Kernel]:
     return sorted((k for k in all_kernels() if k.serves(work)), key=lambda k: (k.instructions(work), k.name))
 
 
-def source(header: str) -> str:
-    """The text of a kernel header, by its path relative to this folder."""
-    return resources.files(__name__).joinpath(*header.split("/")).read_text(encoding="utf-8")
+def source(path: str) -> str:
+    """The text of a kernel's file, by its path relative to this folder."""
+    return resources.files(__name__).joinpath(*path.split("/")).read_text(encoding="utf-8")
+
+
+def rust_path(kernel: Kernel) -> str:
+    """Where a kernel's Rust form lies, if it has one: beside its header."""
+    return kernel.header.removesuffix(".h") + ".rs"
+
+
+@cache
+def rust_form(kernel: Kernel) -> str | None:
+    """The text of a kernel's Rust form; None where it has none."""
+    file = resources.files(__name__).joinpath(*rust_path(kernel).split("/"))
+    return file.read_text(encoding="utf-8") if file.is_file() else None

@@ -16,10 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import targets
-from ..types import How
+from ..types import KIB, How
 
 if TYPE_CHECKING:
     from ..graph.passes import Saving
+    from ..verbs.bench import BenchResult, Timing
     from ..verbs.build import BuildResult
     from ..verbs.check import CheckResult
     from ..verbs.verify import VerifyResult
@@ -60,19 +61,66 @@ def check(result: CheckResult) -> str:
 
 def verify(result: VerifyResult) -> str:
     """One row an engine."""
-    rows = []
+    rows: list[list[Text]] = []
     for row in result.rows:
         where = f"{row.where} ({row.skipped})" if row.skipped else row.where
-        cells = (where, f"{row.elements:,}", f"{row.differ:,}", str(row.max_lsb))
-        rows.append([Text(cell, style="red" if row.differ else "") for cell in cells])
-    table = grid({"where": "left", "elements": "right", "differ": "right", "max LSB": "right"}, rows)
+        alone = "exact" if row.exact else "" if row.operator_lsb is None else f"≤ {row.operator_lsb}"
+        percent = "" if row.accuracy is None else f"{row.accuracy:.1f}%"
+        cells = (where, f"{row.elements:,}", f"{row.differ:,}", str(row.max_lsb), alone, percent, row.rounding)
+        rows.append([Text(cell, style="" if row.passes else "red") for cell in cells])
+    left = ("where", "rounding")
+    names = ("where", "elements", "differ", "max LSB", "operator LSB", "accuracy", "rounding")
+    columns: dict[str, JustifyMethod] = {n: "left" if n in left else "right" for n in names}
+    exact = all(row.exact for row in result.rows)
+    without = ["operator LSB", "rounding"] if exact else []
+    if all(row.accuracy is None for row in result.rows):
+        without.append("accuracy")
+    table = grid(columns, rows, drop=["rounding"], without=without)
+    word = ("EQUAL" if exact else "PASSES") if result.passes else "DIFFERENT"
     verdict = Text.assemble(
-        (" EQUAL " if result.passes else " DIFFERENT ", f"bold white on {'green' if result.passes else 'red'}"),
+        (f" {word} ", f"bold white on {'green' if result.passes else 'red'}"),
         f"  {label(result.model)}: {result.inputs} inputs, {result.distinct} different outputs",
     )
     if result.distinct < 2:
         verdict.append("  the outputs are constant, so this proves nothing", style="red")
     return render(verdict, table)
+
+
+def bench(result: BenchResult) -> str:
+    """One row an engine: int8 beside float."""
+    rows: list[list[Text]] = []
+    for row in result.rows:
+        int8, real = row.int8, row.float32
+        where = f"{row.where} ({row.skipped})" if row.skipped else row.where
+        gain = "" if row.speedup is None else f"{row.speedup:.2f}x"
+        smaller = "" if not (int8 and real) else f"{real.file_bytes / int8.file_bytes:.2f}x"
+        sizes = [*(_kib(t.file_bytes if t else None) for t in (int8, real)), smaller]
+        peaks = [_kib(t.peak_bytes if t else None) for t in (int8, real)]
+        cells = [where, _timed(int8), _timed(real), gain, *sizes, *peaks]
+        rows.append([Text(cell) for cell in cells])
+    names = ("where", "int8 ms", "float ms", "faster", "int8 KB", "float KB", "smaller", "int8 peak", "float peak")
+    columns: dict[str, JustifyMethod] = {n: "left" if n == "where" else "right" for n in names}
+    head = f"{label(result.model)}: {result.macs:,} MACs, {result.threads} thread(s), {result.host}"
+    notes = (
+        "ms: median (first to third quartile); KB: the file; peak: KB by which the process grows, loading and running; "
+        f"float: {result.float_model}"
+    )
+    gains = [row for row in result.rows if row.speedup is not None]
+    best = max(gains, key=lambda row: row.speedup or 0, default=None)
+    say = "" if best is None else f"→ int8 is at best {best.speedup:.2f} times as fast as float here: {best.where}"
+    table = grid(columns, rows, drop=["float peak", "int8 peak"])
+    return render(Text(head), table, Text(notes, style="dim"), Text(say))
+
+
+def _timed(timing: Timing | None) -> str:
+    if timing is None:
+        return ""
+    low, high = timing.spread_ms
+    return f"{timing.median_ms:.3g} ({low:.3g} to {high:.3g})"
+
+
+def _kib(size: int | None) -> str:
+    return "" if size is None else f"{size / KIB:,.0f}"
 
 
 def _figures(result: CheckResult) -> Table:

@@ -1,1 +1,96 @@
-"""Other people's engines: one module each, which exports to it, runs it and says where it differs."""
+"""Other people's engines: one module each, found by its name, which exports to it, runs it and says how it rounds.
+
+A module holds four functions, `available`, `supports`, `export` and `run`, and what `Runtime` lists beside them. An
+engine is a module (`litert`), or a module and one of its variants (`litert:xnnpack`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from ..errors import UnsupportedError
+from ..graph.ir import Graph
+from ..registry import load, modules, unknown
+from ..types import Array
+
+Files = Mapping[str, bytes]  # ending of the file's name -> content; the first is the model
+Runner = Callable[[Sequence[Array]], list[Array]]  # one inference: codes in, codes out, in the graph's order
+
+
+class Runtime(Protocol):
+    """What each module offers. `variant` is one of VARIANTS, or one that KINDS names."""
+
+    VARIANTS: tuple[str, ...]  # that run here; "" is what the bare name means
+    KINDS: Mapping[str, str]  # what it writes: kind of `ratti export` -> variant
+    EXACT: bool  # equal to the interpreter to the last bit, or judged by tolerance
+    ROUNDING: str  # the rule by which accumulators become codes
+
+    def available(self, variant: str) -> bool:
+        """Whether the packages that it needs are installed; imports nothing heavy."""
+
+    def supports(self, graph: Graph, variant: str) -> str:
+        """Why the engine cannot take `graph`; empty where it can."""
+
+    def export(self, graph: Graph, variant: str) -> Files:
+        """The files of `graph` for this engine. MissingDependencyError with the install line where it is absent."""
+
+    def run(self, graph: Graph, files: Files, variant: str, threads: int) -> Runner:
+        """A function that runs one inference on what `export` gave for `graph`."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One runtime in one of its variants."""
+
+    name: str
+    runtime: Runtime
+    variant: str
+
+    @property
+    def exact(self) -> bool:
+        return self.runtime.EXACT
+
+    @property
+    def rounding(self) -> str:
+        return self.runtime.ROUNDING
+
+    def available(self) -> bool:
+        return self.runtime.available(self.variant)
+
+    def supports(self, graph: Graph) -> str:
+        return self.runtime.supports(graph, self.variant)
+
+    def export(self, graph: Graph) -> Files:
+        """The files of `graph`. UnsupportedError where the engine cannot take it."""
+        reason = self.supports(graph)
+        if reason:
+            raise UnsupportedError(f"{self.name} cannot take model '{graph.name}': {reason}")
+        return self.runtime.export(graph, self.variant)
+
+    def run(self, graph: Graph, files: Files | None = None, threads: int = 1) -> Runner:
+        """A function that runs one inference; `files` are those of `export`, where the caller has them."""
+        return self.runtime.run(graph, self.export(graph) if files is None else files, self.variant, threads)
+
+
+def engines() -> tuple[str, ...]:
+    """All that can be run on this computer, installed or not."""
+    return tuple(f"{m}:{v}" if v else m for m in modules(__name__) for v in _runtime(m).VARIANTS)
+
+
+def get(name: str) -> Engine:
+    """The engine `name`; InputError for an unknown one."""
+    if name not in engines():
+        raise unknown("runtime", name, engines())
+    module, _, variant = name.partition(":")
+    return Engine(name, _runtime(module), variant)
+
+
+def kinds() -> Mapping[str, Engine]:
+    """All kinds of files for other engines, and who writes them."""
+    return {k: Engine(k, _runtime(m), v) for m in modules(__name__) for k, v in _runtime(m).KINDS.items()}
+
+
+def _runtime(module: str) -> Runtime:
+    return cast(Runtime, load(__name__, module))

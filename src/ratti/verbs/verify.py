@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import models, registry, targets
-from ..deploy import deploy, outputs_of, prepare
+from .. import runtimes as engine_registry
+from ..data.score import score
+from ..deploy import deploy, outputs_of
 from ..errors import InputError
 from ..graph import interpreter
+from ..graph.apart import apart, inputs_apart
 from ..graph.ir import Graph
-from ..samples import int8_input, make_inputs
+from ..runtimes import Engine
+from ..samples import int8_input, make_inputs, real_count
 from ..types import Array
 
 SCHEMA = "ratti.verify/1"
-RUNTIMES = ("tflm", "host:c")
+RUNTIMES = ("tflm", "host:c")  # the default: both exact
+ALL = "all"
+OPERATOR_INPUTS = 4  # inferences on which each operator is judged alone
+MOST_OPERATOR_LSB = 1  # by which an operator of an engine with another rounding rule may differ
+MOST_ACCURACY_POINTS = 0.2  # by which its accuracy may
 Outputs = list[list[Array]]  # [inference][output]
 
 
@@ -26,6 +34,8 @@ Outputs = list[list[Array]]  # [inference][output]
 class VerifyRow:
     """One engine against the interpreter: elements compared, how many differ, by how many LSB at most.
 
+    An engine that is not exact rounds by another rule. It is judged operator by operator, each fed with the
+    interpreter's values (`operator_lsb`), and by its accuracy; what differs end to end is told (`lsb`), not judged.
     `skipped` says why an engine did not run; then no element was compared.
     """
 
@@ -34,6 +44,24 @@ class VerifyRow:
     differ: int
     max_lsb: int
     skipped: str = ""
+    exact: bool = True
+    rounding: str = ""
+    lsb: tuple[int, ...] = ()  # elements that differ by 0, 1, 2, … LSB
+    operator_lsb: int | None = None  # largest difference of one operator alone; None for exact engines
+    accuracy: float | None = None  # percent of the labelled samples
+    reference_accuracy: float | None = None
+    labelled: int = 0
+
+    @property
+    def passes(self) -> bool:
+        """Exact: no element differs. Else: no operator by more than 1 LSB, accuracy within 0.2 points or one sample."""
+        if self.exact:
+            return self.differ == 0
+        close = self.operator_lsb is None or self.operator_lsb <= MOST_OPERATOR_LSB
+        if self.accuracy is None or self.reference_accuracy is None:
+            return close
+        allowed = max(MOST_ACCURACY_POINTS, 100 / self.labelled)
+        return close and abs(self.accuracy - self.reference_accuracy) <= allowed + 1e-9
 
 
 @dataclass(frozen=True)
@@ -47,8 +75,9 @@ class VerifyResult:
 
     @property
     def passes(self) -> bool:
-        """No element differs, every engine ran or does not fit, and the outputs are not constant."""
-        return self.distinct > 1 and all(r.differ == 0 for r in self.rows)
+        """Every engine that ran passes (`VerifyRow.passes`), one did, and the outputs are not constant."""
+        ran = [r for r in self.rows[1:] if not r.skipped]
+        return self.distinct > 1 and bool(ran) and all(r.passes for r in ran)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary for `json.dumps`."""
@@ -58,7 +87,7 @@ class VerifyResult:
             "inputs": self.inputs,
             "distinct_outputs": self.distinct,
             "passes": self.passes,
-            "rows": [vars(r) for r in self.rows],
+            "rows": [{**vars(r), "passes": r.passes} for r in self.rows],
         }
 
     def __str__(self) -> str:
@@ -74,56 +103,90 @@ def verify(
     count: int = 24,
     real: Sequence[Array] = (),
     optimize: str = "speed",
+    labels: Array | None = None,
 ) -> VerifyResult:
     """Runs `count` inputs (real samples first, extremes, random codes) through every engine.
 
-    The interpreter is the reference. A model that does not fit a target's memories is still emulated, on the same core
-    with larger ones, and its row says so. InputError for an unknown target or runtime.
+    The interpreter is the reference. `runtimes` are names of `runtimes.engines()`; `all` takes those that are installed
+    and can hold the model, and says of the others why not. `labels` are the classes of the real samples. A model that
+    does not fit a target's memories is still emulated, on the same core with larger ones, and its row says so.
+    InputError for an unknown target or runtime, UnsupportedError for a named engine that cannot take the model,
+    MissingDependencyError for one that is not installed.
     """
-    for runtime in runtimes:
-        if runtime not in RUNTIMES:
-            raise registry.unknown("runtime", runtime, RUNTIMES)
-    if not runtimes and not target_ids:
-        raise InputError(f"nothing to compare with: name targets, or runtimes of {', '.join(RUNTIMES)}")
+    whole = ALL in runtimes
+    engines = [engine_registry.get(name) for name in (engine_registry.engines() if whole else runtimes)]
+    if not engines and not target_ids:
+        known = ", ".join(engine_registry.engines())
+        raise InputError(f"nothing to compare with: name targets, or runtimes of {known}")
     if optimize not in ("speed", "size"):
         raise registry.unknown("optimization", optimize, ("speed", "size"))
     devices = [targets.load(t) for t in target_ids]
     graph = models.load(model)
     inputs = make_inputs(graph, count, real)
     reference = [list(interpreter.run(graph, row).values()) for row in inputs]
-    rows = [_compare("interpreter", reference, reference)]
-    for runtime in runtimes:
-        rows.append(_compare(runtime, reference, _runtime(runtime, graph, inputs)))
+    classes = labels[: real_count(count, real)] if labels is not None and len(labels) else None
+    trial = _Trial(graph, inputs, reference, classes)
+    rows = [replace(trial.row("interpreter", reference), rounding="the definition")]
+    for engine in engines:
+        reason = _obstacle(engine, graph) if whole else ""
+        skipped = VerifyRow(engine.name, 0, 0, 0, reason, engine.exact, engine.rounding)
+        rows.append(skipped if reason else _judge(engine, trial))
     for device in devices:
         measured = deploy(graph, device, inputs, optimize)
         note = "" if measured.fits else " (memories enlarged)"
-        rows.append(_compare(f"emulator:{device.id}{note}", reference, outputs_of(measured)))
+        rows.append(trial.row(f"emulator:{device.id}{note}", outputs_of(measured)))
     distinct = len({b"".join(y.tobytes() for y in row) for row in reference})
     return VerifyResult(str(model) if not isinstance(model, Graph) else graph.name, len(inputs), distinct, tuple(rows))
 
 
-def _runtime(runtime: str, graph: Graph, inputs: Sequence[Sequence[Array]]) -> Outputs:
-    if runtime == "tflm":
-        from ..runtimes.tflm import Session
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """What all engines are held against. `classes` are the labels of the first inputs, if they have any."""
 
-        session = Session(graph)
-        return [session.run(row) for row in inputs]
-    from ..device.host import HostModel
+    graph: Graph
+    inputs: Sequence[Sequence[Array]]
+    reference: Outputs
+    classes: Array | None
 
-    deployment = prepare(graph, "portable")
-    with HostModel(deployment.program) as host:
-        return [
-            [
-                raw.view(p.type.dtype.numpy).reshape(p.type.shape)
-                for raw, p in zip(host.run(row), deployment.sources.outputs, strict=True)
-            ]
-            for row in inputs
-        ]
+    def row(self, where: str, got: Outputs) -> VerifyRow:
+        """`got` beside the reference."""
+        off = np.concatenate([np.ravel(d) for d in _differences(self.reference, got)])
+        row = VerifyRow(where, off.size, int(np.count_nonzero(off)), int(off.max(initial=0)))
+        row = replace(row, lsb=tuple(np.bincount(off).tolist()))
+        if self.classes is None:
+            return row
+        wanted, labelled = self._accuracy(self.reference), len(self.classes)
+        return replace(row, accuracy=self._accuracy(got), reference_accuracy=wanted, labelled=labelled)
+
+    def operators(self, engine: Engine) -> int:
+        """The largest difference of one operator alone, in LSB: each is fed with the interpreter's values."""
+        separate = apart(self.graph)
+        values = [interpreter.run(self.graph, row, keep=True) for row in self.inputs[:OPERATOR_INPUTS]]
+        got = _runtime(engine, separate, [inputs_apart(self.graph, v) for v in values])
+        wanted = [[v[name] for name in separate.outputs] for v in values]
+        return max(int(d.max(initial=0)) for d in _differences(wanted, got))
+
+    def _accuracy(self, outputs: Outputs) -> float:
+        """Percent of the labelled inferences whose largest output is their class."""
+        assert self.classes is not None
+        rows = np.concatenate([row[0].reshape(1, -1) for row in outputs[: len(self.classes)]])
+        return 100 * score(rows, self.classes).accuracy
 
 
-def _compare(where: str, reference: Outputs, got: Outputs) -> VerifyRow:
-    differences = np.concatenate([np.ravel(d) for d in _differences(reference, got)])
-    return VerifyRow(where, differences.size, int(np.count_nonzero(differences)), int(differences.max(initial=0)))
+def _judge(engine: Engine, trial: _Trial) -> VerifyRow:
+    row = trial.row(engine.name, _runtime(engine, trial.graph, trial.inputs))
+    operator_lsb = None if engine.exact else trial.operators(engine)
+    return replace(row, exact=engine.exact, rounding=engine.rounding, operator_lsb=operator_lsb)
+
+
+def _runtime(engine: Engine, graph: Graph, inputs: Sequence[Sequence[Array]]) -> Outputs:
+    infer = engine.run(graph)
+    return [infer(row) for row in inputs]
+
+
+def _obstacle(engine: Engine, graph: Graph) -> str:
+    """Why `engine` cannot run `graph` here; empty where it can."""
+    return engine.supports(graph) if engine.available() else "not installed"
 
 
 def _differences(reference: Outputs, got: Outputs) -> Iterator[Array]:
@@ -135,16 +198,22 @@ def _differences(reference: Outputs, got: Outputs) -> Iterator[Array]:
 
 
 def real_samples(graph: Graph, model: str, data: str | None, count: int) -> list[Array]:
-    """Codes of real samples: from `data` (a folder of pictures, an `.npz`, `digits`), or from a bundle's own vectors.
+    """Codes of real samples: see `labelled_samples`."""
+    return labelled_samples(graph, model, data, count)[0]
+
+
+def labelled_samples(graph: Graph, model: str, data: str | None, count: int) -> tuple[list[Array], Array | None]:
+    """Codes of real samples and their classes, from `data` (a folder of pictures, an `.npz`, `digits`); without `data`
+    a bundle's own vectors, without classes.
 
     Only models with one input of (1, H, W, C) take samples from `data`: its validation samples, never the test set.
     """
     vectors = Path(model) / "vectors.npz"
     if data is None:
         if not vectors.is_file():
-            return []
+            return [], None
         with np.load(vectors, allow_pickle=False) as stored:
-            return [stored[f"input_{k}"][:count] for k in range(len(graph.inputs))]
+            return [stored[f"input_{k}"][:count] for k in range(len(graph.inputs))], None
     from ..data import Options, load
 
     (name,) = graph.inputs[:1]
@@ -157,4 +226,6 @@ def real_samples(graph: Graph, model: str, data: str | None, count: int) -> list
         raise InputError(f"samples of '{data}' are {dataset.input_shape}, the model takes {want.shape[1:]}")
     quant = want.quant
     assert quant is not None
-    return [quant.quantize(dataset.normalization.real(dataset.val.x[:count]), want.dtype)]
+    codes = quant.quantize(dataset.normalization.real(dataset.val.x[:count]), want.dtype)
+    (classes,) = (graph.type(n).elements for n in graph.outputs[:1])
+    return [codes], dataset.val.y[:count] if classes == len(dataset.class_names) else None

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .reader import parse, read
+from .writer import serialize
 
-__all__ = ["parse", "read"]
+__all__ = ["parse", "read", "serialize"]

@@ -1,0 +1,85 @@
+"""What the tests of the runtimes share: every op's cases as one graph, the smallest nets, what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from cases import all_cases, label, samples
+from ratti import nets, runtimes
+from ratti.errors import RattiError
+from ratti.graph import interpreter
+from ratti.graph.builder import GraphBuilder, from_case
+from ratti.graph.ir import Graph
+from ratti.ops.base import Case, Operand
+from ratti.runtimes import Engine
+from ratti.samples import make_inputs
+
+WIDTH, RESOLUTIONS = "0.25", (8, 16, 32, 48, 49, 64, 96, 224)
+
+
+def engine(name: str) -> Engine:
+    """The engine `name`, or a skip that says what is missing."""
+    found = runtimes.get(name)
+    if not found.available():
+        pytest.skip(f"the engine {name} is missing (pip install 'ratti[runtimes]')")
+    return found
+
+
+def supported_cases(found: Engine, per_op: int | None = None) -> list[Case]:
+    """The cases that the engine takes; the first `per_op` of each op."""
+    kept: list[Case] = []
+    for case in all_cases():
+        if sum(c.op.name == case.op.name for c in kept) != per_op and not found.supports(from_case(case)):
+            kept.append(case)
+    return kept
+
+
+def one_graph(cases: Sequence[Case]) -> Graph:
+    """All cases side by side: one compilation, one run."""
+    builder = GraphBuilder("cases")
+    outputs: list[str] = []
+    for case in cases:
+        name = f"{case.op.name}_{case.label}"
+        operands = [_operand(builder, f"{name}_{k}", o) for k, o in enumerate(case.operands)]
+        outputs += builder.node(case.op, operands, case.outputs, name)
+    return builder.build(outputs)
+
+
+def _operand(builder: GraphBuilder, name: str, o: Operand) -> str:
+    return builder.input(name, o.type) if o.data is None else builder.constant(name, o.data, o.type.quant)
+
+
+def differences(found: Engine, cases: Sequence[Case], count: int = 3) -> dict[str, int]:
+    """The largest difference from the interpreter of each case, in LSB; only cases that differ."""
+    graph = one_graph(cases)
+    infer, off = found.run(graph), dict.fromkeys(map(label, cases), 0)
+    for row in samples([graph.type(n) for n in graph.inputs], count):
+        wanted = interpreter.run(graph, row).values()
+        for case, want, got in zip(cases, wanted, infer(row), strict=True):
+            assert got.shape == want.shape and got.dtype == want.dtype, label(case)
+            off[label(case)] = max(off[label(case)], int(np.abs(want.astype(int) - got.astype(int)).max()))
+    return {name: most for name, most in off.items() if most}
+
+
+def smallest(family: str) -> str:
+    """The id of the smallest net of a family."""
+    for resolution in RESOLUTIONS:
+        net = f"{family}-{WIDTH}-{resolution}"
+        try:
+            nets.random_graph(nets.spec(net))
+        except (RattiError, ValueError):
+            continue
+        return net
+    raise AssertionError(f"no net of {family} at {RESOLUTIONS}")
+
+
+def largest_difference(found: Engine, graph: Graph, count: int = 6) -> int:
+    """LSB by which the engine's outputs differ from the interpreter's."""
+    infer, most = found.run(graph), 0
+    for row in make_inputs(graph, count):
+        for want, got in zip(interpreter.run(graph, row).values(), infer(row), strict=True):
+            most = max(most, int(np.abs(want.astype(int) - got.astype(int)).max()))
+    return most

@@ -26,7 +26,6 @@ from ..ir import Graph, Node, Value
 from ._movement import Movement
 from ._rewrite import consumers, forward, producers, rewrite
 
-
 Found = tuple[str, str, Array]  # value before the shuffle, value after it, source channel of each channel after it
 
 

@@ -93,8 +93,17 @@ class TransposeConv2D(LinearOp):
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
         def case(
-            label: str, h: int, w: int, c: int, o: int, k: Pair, stride: Pair, same: bool, in_zp: int = -7,
-            act: Activation = Activation.NONE, bias: bool = True,
+            label: str,
+            h: int,
+            w: int,
+            c: int,
+            o: int,
+            k: Pair,
+            stride: Pair,
+            same: bool,
+            in_zp: int = -7,
+            act: Activation = Activation.NONE,
+            bias: bool = True,
         ) -> Case:
             x = int8((1, h, w, c), 0.02, in_zp)
             weight, offsets = random_filter(rng, (o, *k, c), 0, 0.02, o)

@@ -124,6 +124,17 @@ OPS: dict[str, Callable[[Builder], str]] = {
     "depth_to_space": lambda b: b.node("DepthToSpace", b.conv("x", 6, 8, (1, 1)), blocksize=2),
     "pixel_shuffle": lambda b: b.node("DepthToSpace", b.conv("x", 6, 8, (1, 1)), blocksize=2, mode="CRD"),
     "space_to_depth": lambda b: b.node("SpaceToDepth", b.conv("x", 6, 3, (1, 2)), blocksize=2),
+    "reduce_max": lambda b: b.node("ReduceMax", b.conv("x", 6, 3, (1, 1)), axes=[2, 3]),
+    "matrices": lambda b: b.node("MatMul", "x", b.node("Transpose", "x", perm=[0, 1, 3, 2])),
+    "transposed_conv": lambda b: b.node("ConvTranspose", "x", b.random(6, 4, 3, 3), b.random(4), strides=[2, 2],
+                                        pads=[1, 1, 1, 1], output_padding=[1, 1]),
+    "resize_nearest": lambda b: b.node("Resize", b.conv("x", 6, 3, (1, 1)), "", b.constant(np.float32([1, 1, 2, 2])),
+                                       coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+    "resize_nearest_half": lambda b: b.node("Resize", b.conv("x", 6, 3, (1, 1)), "", "", b.ints(1, 3, 16, 21)),
+    "resize_linear": lambda b: b.node("Resize", b.conv("x", 6, 3, (1, 1)), "", b.constant(np.float32([1, 1, 2, 3])),
+                                      mode="linear"),
+    "resize_corners": lambda b: b.node("Resize", b.conv("x", 6, 3, (1, 1)), "", "", b.ints(1, 3, 15, 9), mode="linear",
+                                       coordinate_transformation_mode="align_corners"),
     "shuffle": lambda b: b.conv(shuffle(b, "x", (1, 6, 8, 7), 3), 6, 4, (3, 3)),
 }
 

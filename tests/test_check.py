@@ -12,13 +12,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ratti
 import toys
 from ratti import nets, targets
 from ratti.errors import InputError
+from ratti.formats import tflite
+from ratti.graph.builder import GraphBuilder
+from ratti.graph.ir import Graph
+from ratti.ops.conv2d import Conv2D
+from ratti.ops.relu import Relu
 from ratti.report import tables
+from ratti.types import DType, TensorType
 from ratti.verbs.check import CheckResult, Limits, check
 
 pytestmark = pytest.mark.toolchain
@@ -27,7 +34,7 @@ BOARD = "stm32l4r5zi"
 SLOW = 3 if os.environ.get("CI") else 1
 FIELDS = {
     "schema", "model", "target", "how", "fits", "reasons", "ram", "flash", "macs", "instructions", "cycles",
-    "cycles_range", "latency_ms", "energy_uj", "layers",
+    "cycles_range", "latency_ms", "energy_uj", "layers", "passes", "assumed",
 }
 HOW = {"ram", "flash", "instructions", "cycles", "latency", "energy"}
 
@@ -58,6 +65,32 @@ def test_json_has_every_field(kws: CheckResult) -> None:
     assert len(found["cycles_range"]) == 2 and found["cycles_range"][0] < found["cycles_range"][1]
     for layer in found["layers"]:
         assert set(layer) >= {"name", "op", "kernel", "macs", "instructions", "cycles", "ram"}
+
+
+def floats() -> Graph:
+    """A convolution with a relu of its own, in floats."""
+    b = GraphBuilder("floats")
+    x = b.input("x", TensorType((1, 6, 6, 3), DType.FLOAT32))
+    weight = np.random.default_rng(0).normal(0, 1, (4, 3, 3, 3)).astype(np.float32)
+    y = b.float(Conv2D(), [x, b.constant("w", weight)], "conv")
+    return b.build([b.float(Relu(), [y], "relu")])
+
+
+@pytest.mark.parametrize("file", ["float.tflite", "float.onnx"])
+def test_a_float_model_is_assumed_to_be_int8(tmp_path: Path, file: str) -> None:
+    path = tmp_path / file
+    if path.suffix == ".tflite":
+        path.write_bytes(tflite.serialize(floats()))
+    else:
+        onnx_files = pytest.importorskip("onnx_files")
+        path.write_bytes(onnx_files.single(onnx_files.OPS["conv_relu"]).SerializeToString())
+    result = check(path, BOARD)
+    assert result.assumed and "accuracy unknown" in result.assumed
+    assert {s.name: s.ops for s in result.passes if s.ops} == {"fuse_activations": 1}
+    assert [layer.op for layer in result.layers] == ["conv2d"] and result.instructions
+    text = str(result)
+    assert "int8 assumed, accuracy unknown" in text and "saved 1 ops (fuse_activations)" in text
+    assert result.to_json()["passes"][4] == {"name": "fuse_activations", "ops": 1, "constant_bytes": 0, "macs": 0}
 
 
 def test_keyword_spotting_on_the_board(kws: CheckResult) -> None:

@@ -10,11 +10,13 @@ import pytest
 
 from onnx_files import OPS, answers, given, inputs, net, quantized, single, taken
 from ratti.formats import onnx as door
+from ratti.formats import tflite
 from ratti.graph import interpreter
 from ratti.graph.ir import Graph
 from ratti.graph.passes import run_pipeline
 from ratti.ops.reshape import Reshape
 from ratti.ops.transpose import Transpose
+from ratti.samples import make_inputs
 from ratti.types import Array
 
 # By ONNX Runtime's quantization of such a model.
@@ -140,3 +142,14 @@ def test_a_net_from_torch(tmp_path: Path) -> None:
     assert not any(isinstance(n.op, (Transpose, Reshape)) for n in graph.nodes)
     for ours, theirs in zip(outputs(graph, x), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])
+@pytest.mark.parametrize("name", ["kws", "ic"])
+def test_what_the_writer_wrote_is_read_to_the_last_bit(shared: Path, name: str, unsigned: bool) -> None:
+    graph = tflite.read(shared / "models" / f"{name}.tflite")
+    again = run_pipeline(door.parse(door.serialize(graph, unsigned)))
+    assert [n.op.name for n in again.nodes] == [n.op.name for n in run_pipeline(graph).nodes]
+    for x in make_inputs(graph, 6):
+        for a, b in zip(interpreter.run(graph, x).values(), interpreter.run(again, x).values(), strict=True):
+            np.testing.assert_array_equal(a, b)

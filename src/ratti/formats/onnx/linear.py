@@ -10,11 +10,13 @@ from ...errors import UnsupportedError
 from ...ops._accumulate import LinearOp
 from ...ops._window import Padding, Pair, same_padding
 from ...ops.add import Add
+from ...ops.batch_matmul import BatchMatmul
 from ...ops.conv2d import Conv2D
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
 from ...ops.mul import Mul
 from ...ops.pad import Pad
+from ...ops.transpose_conv2d import TransposeConv2D
 from ...types import Array
 from .constants import Constant, real
 from .importer import Handler, Importer, label
@@ -63,7 +65,33 @@ def gemm(importer: Importer, node: Node) -> None:
 
 
 def matmul(importer: Importer, node: Node) -> None:
-    _matrix(importer, node, False)
+    if importer.is_constant(node, 1) and importer.constant(node, 1, "weights").data.ndim == 2:
+        _matrix(importer, node, False)
+    else:
+        importer.emit(node, BatchMatmul(), [importer.activation(node, k) for k in range(2)])
+
+
+def conv_transpose(importer: Importer, node: Node) -> None:
+    x = importer.map(node, 0)
+    held = importer.constant(node, 1, "weights")
+    rank = len(importer.shape(importer.activation(node, 0)))
+    if held.data.ndim != 4 or rank != 4 or node.attributes.get("group", 1) != 1:
+        raise UnsupportedError(f"{node.place}: weights of shape {held.data.shape}; two dimensions and one group only")
+    kernel, outputs = held.data.shape[2:], held.data.shape[1]
+    stride, dilation = (windowed(importer, node, n, False) for n in ("strides", "dilations"))
+    extra = importer.ints(node, "output_padding", None, (0, 0))
+    pads = importer.ints(node, "pads", None, (0, 0, 0, 0))
+    sized = "output_shape" in node.attributes or node.attributes.get("auto_pad", b"NOTSET") != b"NOTSET"
+    if dilation != (1, 1) or sized or len(pads) != 4 or len(extra) != 2:
+        raise UnsupportedError(f"{node.place}: only explicit padding, without dilation and output_shape, is supported")
+    sides = importer.shape(x)[1:3]
+    size = [
+        (n - 1) * s - pads[k] - pads[k + 2] + kernel[k] + extra[k]
+        for k, (n, s) in enumerate(zip(sides, stride, strict=True))
+    ]
+    weight, scales = weights(importer, node, held, (1, 2, 3, 0), 1, x)  # IOHW to OHWI
+    op = TransposeConv2D((size[0], size[1]), stride, (pads[0], pads[1]))
+    importer.emit(node, op, [x, weight, *bias(importer, node, 2, scales, outputs, x)], importer.unmap(4))
 
 
 def _matrix(importer: Importer, node: Node, outputs_first: bool) -> None:
@@ -139,5 +167,6 @@ HANDLERS: dict[str, Handler] = {
     "Conv": conv,
     "Gemm": gemm,
     "MatMul": matmul,
+    "ConvTranspose": conv_transpose,
     "BatchNormalization": batch_normalization,
 }

@@ -7,11 +7,14 @@ import math
 import numpy as np
 
 from ...errors import UnsupportedError
+from ...ops._reduce import Reduce
 from ...ops._window import Padding, Pair
 from ...ops.average_pool2d import AveragePool2D
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.max_pool2d import MaxPool2D
 from ...ops.mean import Mean
+from ...ops.reduce_max import ReduceMax
+from ...ops.sum import Sum
 from ...types import Quant
 from .importer import Handler, Importer, label
 from .linear import padding, windowed
@@ -70,7 +73,7 @@ def global_max(importer: Importer, node: Node) -> None:
     importer.emit(node, MaxPool2D((h, w), (h, w)), [x], importer.unmap(rank), keep=True)
 
 
-def reduce_mean(importer: Importer, node: Node) -> None:
+def reduce(importer: Importer, node: Node) -> None:
     x = importer.activation(node, 0)
     rank = len(importer.shape(x))
     axes = importer.ints(node, "axes", 1, ())
@@ -78,13 +81,15 @@ def reduce_mean(importer: Importer, node: Node) -> None:
         importer.alias(node)
         return
     chosen = tuple(sorted({a % rank for a in axes or range(rank) if -rank <= a < rank}))
-    importer.emit(node, Mean(chosen, bool(node.attributes.get("keepdims", 1))), [x])
+    op = REDUCTIONS[node.op](chosen, bool(node.attributes.get("keepdims", 1)))
+    importer.emit(node, op, [x], keep=isinstance(op, ReduceMax))
 
 
+REDUCTIONS: dict[str, type[Reduce]] = {"ReduceMean": Mean, "ReduceSum": Sum, "ReduceMax": ReduceMax}
 HANDLERS: dict[str, Handler] = {
     "MaxPool": max_pool,
     "AveragePool": average_pool,
     "GlobalAveragePool": global_average,
     "GlobalMaxPool": global_max,
-    "ReduceMean": reduce_mean,
+    **dict.fromkeys(REDUCTIONS, reduce),
 }

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import FormatError, UnsupportedError
 from ...graph.ir import Graph
 from ...graph.passes import drop_identities, fold_constants, fold_movement
-from . import linear, moves, parts, pointwise, pools
+from . import linear, moves, parts, pointwise, pools, resize
 from .importer import Handler, Importer
 from .program import Program, listed, load, short
 from .qoperator import expand
@@ -22,6 +24,7 @@ HANDLERS: dict[str, Handler] = {
     **parts.HANDLERS,
     **linear.HANDLERS,
     **pools.HANDLERS,
+    **resize.HANDLERS,
     **pointwise.HANDLERS,
 }
 PASSES = (fold_constants, drop_identities, fold_movement)
@@ -60,9 +63,10 @@ def parse(data: bytes, name: str = "model", folder: Path | None = None) -> Graph
 
 
 def _imported(program: Program, name: str, inputs_last: bool, outputs_last: bool) -> Graph:
-    graph = Importer(program, name, HANDLERS, inputs_last, outputs_last).run()
-    for step in PASSES:
-        graph = step.run(graph)
+    with np.errstate(all="ignore"):  # a float model may hold any numbers
+        graph = Importer(program, name, HANDLERS, inputs_last, outputs_last).run()
+        for step in PASSES:
+            graph = step.run(graph)
     return graph
 
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..ir import Graph
 
 # Order: constants first, since a computed constant may be what makes a later pattern fit. Then what hides ops from each
-# other: ops without effect, transposes, scales, activations (behind the scales), and PAD (its axes are right once the
-# transposes are gone). Channels last of those that look for patterns: they need to see convolutions with their
-# activations. Equal constants and nodes when nothing makes new ones; last what only kernels ask for.
+# other: ops without effect, transposes (down first, what is left of shuffles up), scales, activations (behind the
+# scales), and PAD (its axes are right once the transposes are gone). Channels last of those that look for patterns:
+# they need to see convolutions with their activations. Equal constants and nodes when nothing makes new ones; at the
+# end what only kernels ask for.
 PIPELINE = (
     "fold_constants",
     "drop_identities",
     "fold_movement",
+    "hoist_shuffles",
     "fold_scales",
     "fuse_activations",
     "fold_padding",
@@ -48,7 +52,8 @@ def optimize(graph: Graph) -> tuple[Graph, tuple[Saving, ...]]:
 
     savings = []
     for name in PIPELINE:
-        after = load(__name__, name).run(graph)
+        with np.errstate(all="ignore"):  # a float model may hold any numbers
+            after = load(__name__, name).run(graph)
         removed = (len(graph.nodes) - len(after.nodes), _bytes(graph) - _bytes(after), graph.macs() - after.macs())
         savings.append(Saving(name, *removed))
         graph = after

@@ -15,11 +15,14 @@ from ...fixed_point import INT32_MAX, requantize
 from ...ops._accumulate import LinearOp, channel_multipliers
 from ...ops._move import Move
 from ...ops._pool import Pool2D
+from ...ops._reduce import Reduce
+from ...ops._resize import Resize
 from ...ops._unary import Unary
 from ...ops.add import Add
+from ...ops.conv2d import Conv2D
+from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
 from ...ops.maximum import Maximum
-from ...ops.mean import Mean
 from ...ops.minimum import Minimum
 from ...ops.mul import Mul
 from ...ops.pad import Pad
@@ -29,7 +32,7 @@ from ...ops.transpose_conv2d import TransposeConv2D
 from ...types import Array, DType, TensorType
 from ..ir import Graph, Node
 
-MONOTONE = (Mean, Move, Pad, Pool2D)  # in every input: both ends in, both ends out
+MONOTONE = (Move, Pad, Pool2D, Reduce, Resize)  # in every input: both ends in, both ends out
 CORNERS = (Add, Sub, Mul, Maximum, Minimum)  # largest and smallest where both inputs are at an end
 
 
@@ -92,7 +95,8 @@ def _linear(graph: Graph, node: Node, op: LinearOp, x: Interval, out: TensorType
     low, high = (aligned(op, w, end - input.zero_point) for end in (x.low, x.high))
     w = w.astype(np.int64)
     ends = np.sort(np.stack([w * low, w * high]), axis=0)
-    if any(getattr(op, "padding", ())):
+    always_whole = isinstance(op, (Conv2D, DepthwiseConv2D, FullyConnected)) and not any(getattr(op, "padding", ()))
+    if not always_whole:
         ends = np.stack([np.minimum(ends[0], 0), np.maximum(ends[1], 0)])
     others = tuple(a + 1 for a in range(w.ndim) if a != op.output_axis)
     sums = ends.sum(axis=others) + bias  # (2, O)

@@ -14,12 +14,13 @@ import numpy as np
 
 from ...ops._binary import Binary
 from ...ops._pool import Pool2D
+from ...ops._reduce import Reduce
+from ...ops._resize import Resize
 from ...ops._unary import Unary
 from ...ops.concat import Concat
 from ...ops.conv2d import Conv2D
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
-from ...ops.mean import Mean
 from ...ops.pad import Pad
 from ...ops.slice import Slice
 from ...ops.softmax import Softmax
@@ -92,7 +93,7 @@ def _constant(sinker: Sinker, value: Value, leading: Movement) -> str | None:
 
 
 def pool(sinker: Sinker, node: Node) -> bool:
-    """A pool takes each channel for itself, so a shuffle may come after it."""
+    """A pool or a resize takes each channel for itself, so a shuffle may come after it."""
     return _shuffled(sinker, node, list(node.inputs[1:]))
 
 
@@ -117,9 +118,9 @@ def pad(sinker: Sinker, node: Node) -> bool:
     return _along(sinker, node, put, source, axes, padding=padding)
 
 
-def mean(sinker: Sinker, node: Node) -> bool:
-    """A mean over the axes behind; those that are left keep their order, or are transposed after it."""
-    assert isinstance(node.op, Mean)
+def reduce(sinker: Sinker, node: Node) -> bool:
+    """Over the axes behind; those that are left keep their order, or are transposed after it."""
+    assert isinstance(node.op, Reduce)
     put = sinker.put(node.inputs[0])
     axes = put.movement.axes
     if axes is None:
@@ -272,7 +273,8 @@ RULES: Mapping[type[Any], Rule] = {
     Slice: cut,
     Pool2D: pool,
     Pad: pad,
-    Mean: mean,
+    Reduce: reduce,
+    Resize: pool,
     Softmax: softmax,
     Conv2D: conv,
     DepthwiseConv2D: depthwise,

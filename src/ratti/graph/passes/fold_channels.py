@@ -17,12 +17,13 @@ from ...fixed_point import INT32_MAX
 from ...ops._accumulate import LinearOp
 from ...ops._binary import Binary
 from ...ops._pool import Pool2D
+from ...ops._reduce import Reduce
+from ...ops._resize import Resize
 from ...ops._unary import Unary
 from ...ops.concat import Concat
 from ...ops.conv2d import Conv2D
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
-from ...ops.mean import Mean
 from ...ops.pad import Pad
 from ...ops.reshape import Reshape
 from ...types import Array, DType, Quant, TensorType
@@ -38,7 +39,8 @@ def run(graph: Graph) -> Graph:
     Graphs with random weights or assumed ranges stay as they are: they stand for others of their shape.
     """
     stands_in = graph.metadata.get("weights") == "random" or graph.metadata.get("quantization") == "assumed"
-    if stands_in or not graph.is_quantized:
+    codes = {v.type.dtype for v in graph.values.values() if not v.is_constant}
+    if stands_in or codes != {DType.INT8}:
         return graph
     known = intervals(graph)
     needed = _needed(graph, known)
@@ -61,7 +63,7 @@ def _keeps(node: Node, graph: Graph) -> bool:
     shapes = [t.shape for t in (*graph.input_types(node), *graph.output_types(node))]
     if isinstance(op, DepthwiseConv2D):
         return op.multiplier == 1
-    if isinstance(op, Mean):
+    if isinstance(op, Reduce):
         return len(shapes[0]) - 1 not in op.axes
     if isinstance(op, Pad):
         return op.padding[-1] == (0, 0)
@@ -70,7 +72,7 @@ def _keeps(node: Node, graph: Graph) -> bool:
     if isinstance(op, Binary):  # a constant may be one for all channels
         own = [t.shape[-1:] for n, t in zip(node.inputs, graph.input_types(node), strict=True) if n in activations]
         return all(shape == shapes[-1][-1:] for shape in own)
-    return isinstance(op, (Unary, Pool2D))
+    return isinstance(op, (Unary, Pool2D, Resize))
 
 
 def _needed(graph: Graph, known: Mapping[str, Interval]) -> dict[str, Array]:
@@ -182,7 +184,7 @@ class _Cutter:
         assert isinstance(op, LinearOp)
         channels = aligned(op, data, kept) if isinstance(op, FullyConnected) else kept
         smaller = np.compress(channels, np.compress(out, data, axis=0), axis=-1)
-        weight = self._constant(weight, smaller, _quant(w.type, 0, out))
+        weight = self._constant(weight, TensorType(smaller.shape, w.type.dtype, _quant(w.type, 0, out)), smaller)
         # Dropped channels that are read hold one code: their share is part of the bias from now on.
         by_channel = _by_channel(graph, node, len(kept))[out]
         codes = self._known[x].low - graph.type(x).zero_point
@@ -194,8 +196,9 @@ class _Cutter:
         scale = np.asarray(w.type.quant.scale, np.float32) * np.float32(graph.type(x).scale)
         quant = graph.type(bias).quant if bias else Quant.per_channel(np.broadcast_to(scale, len(out)), 0)
         folded = (_bias(graph, node, out) + share).astype(np.int32)
-        type = TensorType((len(out),), DType.INT32, quant)
-        bias = self._constant(bias or f"{node.name}_bias", folded, _quant(type, 0, out))
+        whole = TensorType((len(out),), DType.INT32, quant)
+        type = TensorType(folded.shape, DType.INT32, _quant(whole, 0, out))
+        bias = self._constant(bias or f"{node.name}_bias", type, folded)
         return replace(node, inputs=(x, weight, bias))
 
     def _cut(self, name: str, mask: Array) -> str:
@@ -203,12 +206,13 @@ class _Cutter:
         value = self._graph.values[name]
         if value.data is None or mask.all():
             return name
-        return self._constant(name, np.compress(mask, value.data, axis=-1), _quant(value.type, -1, mask))
+        data = np.compress(mask, value.data, axis=-1)
+        return self._constant(name, TensorType(data.shape, value.type.dtype, _quant(value.type, -1, mask)), data)
 
-    def _constant(self, name: str, data: Array, quant: Quant | None) -> str:
+    def _constant(self, name: str, type: TensorType, data: Array) -> str:
         name = unique(name, self._names)
         self._names.add(name)
-        self._values.append(Value(name, TensorType(data.shape, DType(data.dtype.name), quant), data))
+        self._values.append(Value(name, type, data))
         return name
 
 

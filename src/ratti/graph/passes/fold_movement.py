@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from ...ops.reshape import Reshape
 from ...ops.transpose import Transpose
-from ...types import Array, DType, Quant, Shape, TensorType
+from ...types import Array, Quant, Shape, TensorType
 from ..builder import unique
 from ..ir import Graph, Node, Value
 from ._movement import Movement
@@ -71,8 +71,8 @@ class Sinker:
         return put.base if shape == put.movement.source else self._reshaped(put.base, shape)
 
     def constant(self, name: str, data: Array, quant: Quant | None) -> str:
-        """A new constant named after `name`."""
-        return self._add(name, TensorType(data.shape, DType(data.dtype.name), quant), data)
+        """A new constant in place of `name`, of its element type."""
+        return self._add(name, TensorType(data.shape, self.graph.type(name).dtype, quant), data)
 
     def write(self, node: Node, inputs: Sequence[str], movement: Movement, **attributes: object) -> None:
         """`node` on new inputs; what it wrote is from now on its result reordered by `movement`."""

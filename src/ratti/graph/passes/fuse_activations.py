@@ -58,9 +58,11 @@ def _clamp(op: Unary, type: TensorType) -> tuple[float, float] | None:
     if type.dtype is DType.INT8:
         codes = np.arange(-128, 128)
         table = op.table(type, type)
-    else:
+    elif type.dtype is DType.FLOAT32:
         codes = PROBES
         table = op.real(PROBES)
+    else:
+        return None
     low, high = float(table.min()), float(table.max())
     return (low, high) if (table == np.clip(codes, low, high)).all() else None
 

@@ -29,8 +29,11 @@ FEATURES: Mapping[str, frozenset[str]] = {
     "armv7em": frozenset({"multiply", "long_multiply", "dsp"}),
     "armv7em_dp": frozenset({"multiply", "long_multiply", "dsp"}),
     "armv8m": frozenset({"multiply", "long_multiply", "dsp"}),
+    "armv81m": frozenset({"multiply", "long_multiply", "dsp", "mve"}),
+    "rv32im": frozenset({"multiply", "long_multiply", "registers32"}),
     "rv32imc": frozenset({"multiply", "long_multiply", "registers32"}),
     "rv32ec": frozenset(),
+    "xtensa": frozenset({"multiply", "long_multiply"}),
 }
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ratti import targets
+from ratti.device import cores
 from ratti.device.program import Program, Slot
 
 HEAD = """#include <stdint.h>
@@ -43,3 +47,20 @@ def program(text: str, arena_bytes: int = 16, inputs: int = 1, outputs: int = 1,
 def c_program(first: str, arena_bytes: int = 16) -> Program:
     """Two steps: the first with this body, the second stores input + 1 as the output."""
     return program(f"STEP void first(int8_t *a) {{ {first} }}\n{COPY}{C_RUN}", arena_bytes)
+
+
+def runnable() -> list[str]:
+    """One target for each way to compile: code for them differs, and something runs it."""
+    ways: dict[tuple[str, ...], str] = {}
+    for name in targets.ids():
+        core = cores.load(targets.load(name).core)
+        if not core.absent:
+            ways.setdefault(core.compiler_flags, name)
+    return sorted(ways.values())
+
+
+def need(name: str) -> None:
+    """Skip where nothing runs the target's core on this computer."""
+    obstacle = cores.load(targets.load(name).core).obstacle
+    if obstacle:
+        pytest.skip(obstacle)

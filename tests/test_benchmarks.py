@@ -1,28 +1,66 @@
-"""The benchmark prints the recorded engines with ratti's rows beside them."""
+"""The benchmark prints goals, recorded engines and ratti's figures; what the docs say is what it prints."""
 
 from __future__ import annotations
 
+import re
 import runpy
-import sys
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "engines.py"
+from device_programs import need
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "benchmarks" / "engines.py"
+DOCUMENT = ROOT / "docs" / "engines.md"
+
+
+@pytest.fixture(scope="module")
+def bench() -> SimpleNamespace:
+    return SimpleNamespace(**runpy.run_path(str(SCRIPT)))
+
+
+def cells(lines: list[str]) -> dict[tuple[str, ...], list[str]]:
+    """The rows with figures of ratti's own, by the cells before its figures."""
+    rows = [[c.strip() for c in line.strip().strip("|").split("|")] for line in lines if "**" in line]
+    return {tuple(re.sub(r"\*\*[\d.]+\*\*", "", c) for c in row[:3]): row for row in rows if "---" not in row[0]}
+
+
+def assert_documented(bench: SimpleNamespace, shared: Path, model: str) -> None:
+    """A figure in the docs that is not the command's is out of date: worse, or better than what anybody gets."""
+    need("mps3-an547")
+    lines = bench.tables(bench.Figures(shared / "models"), (model,))
+    printed, documented = cells(lines), cells(DOCUMENT.read_text(encoding="utf-8").splitlines())
+    assert len(printed) > 15
+    different = {k: (documented.get(k), row) for k, row in printed.items() if documented.get(k) != row}
+    assert not different, f"docs/engines.md is out of date, run make bench: {different}"
+
+
+@pytest.mark.toolchain
+def test_the_docs_say_what_the_command_prints(bench: SimpleNamespace, shared: Path) -> None:
+    assert_documented(bench, shared, "kws")
 
 
 @pytest.mark.slow
 @pytest.mark.toolchain
-def test_engines(shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--models", str(shared / "models")])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
-    lines = capsys.readouterr().out.splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    ours = [row for row in rows if "**ratti**" in row]
-    assert [row[:2] for row in ours] == [
-        [model, core] for model in ("kws", "ic") for core in ("Cortex-M4", "Cortex-M0+", "RV32IMC", "RV32EC")
-    ]
-    others = [row for row in rows if "TFLM + CMSIS-NN" in row]
-    assert len(others) == 2
-    assert all(float(row[5].rstrip("x")) > 1 for row in others)  # they take more instructions than ratti
-    assert any(row[0].startswith("ratti, priced") and "…" in row[1] for row in rows)
+def test_the_docs_say_what_the_command_prints_of_the_larger_model(bench: SimpleNamespace, shared: Path) -> None:
+    assert_documented(bench, shared, "ic")
+
+
+def test_every_goal_has_its_measure(bench: SimpleNamespace) -> None:
+    recorded = tomllib.loads((SCRIPT.parent / "engines.toml").read_text(encoding="utf-8"))
+    assert {g["table"] for g in recorded["goal"]} == {"speed", "memory"}
+    for goal in recorded["goal"]:
+        assert callable(getattr(bench.Figures, goal["measure"])), goal["name"]
+        assert goal["core"] in bench.CORES and goal["model"] in bench.MODELS
+        assert goal.get("moonshot", 0) <= goal["goal"] <= goal.get("open", 1e9)
+    assert len({g["name"] for g in recorded["goal"]}) == len(recorded["goal"])
+
+
+def test_tables_go_between_the_marks(bench: SimpleNamespace) -> None:
+    text = bench.replaced(DOCUMENT.read_text(encoding="utf-8"), ["| new |"])
+    assert text.count(bench.MARKS[0]) == text.count(bench.MARKS[1]) == 1
+    assert f"{bench.MARKS[0]}\n\n| new |\n\n{bench.MARKS[1]}\n" in text and "CMSIS-NN | 7.70" not in text
+    assert text.startswith("# ratti beside other engines") and "How to read" in text

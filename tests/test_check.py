@@ -18,7 +18,7 @@ import pytest
 import ratti
 import toys
 from ratti import nets, targets
-from ratti.errors import InputError
+from ratti.errors import EmulationError, InputError
 from ratti.formats import tflite
 from ratti.graph.builder import GraphBuilder
 from ratti.graph.ir import Graph
@@ -27,6 +27,7 @@ from ratti.ops.relu import Relu
 from ratti.report import tables
 from ratti.types import DType, TensorType
 from ratti.verbs.check import CheckResult, Limits, check
+from ratti.verbs.verify import verify
 
 pytestmark = pytest.mark.toolchain
 
@@ -185,7 +186,7 @@ def test_limits_are_above_zero(value: float) -> None:
 def test_what_would_run_for_minutes_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = nets.random_graph(toys.spec())
     full = check(graph, "ch32v003")
-    monkeypatch.setattr("ratti.verbs.check.MAX_INSTRUCTIONS", 1000.0)
+    monkeypatch.setattr("ratti.deploy.MAX_INSTRUCTIONS", 1000.0)
     result = check(graph, "ch32v003")
     assert result.instructions is None and result.cycles_range is None and result.latency_ms is None
     assert {k for k, v in result.how.items() if v == "absent"} == {"instructions", "cycles", "latency", "energy"}
@@ -195,6 +196,21 @@ def test_what_would_run_for_minutes_is_not_run(monkeypatch: pytest.MonkeyPatch) 
     assert all(layer.instructions is None for layer in result.layers)
     assert "instructions: none, about" in str(result)
     assert not check(graph, "ch32v003", Limits(latency_ms=1e9)).fits
+
+
+@pytest.mark.parametrize("target", ["esp32", "esp32s3"])
+def test_a_core_without_compiler_is_planned(target: str) -> None:
+    """Xtensa: RAM as planned, weights exact, code estimated by another core's, time null, and it says so."""
+    graph = nets.random_graph(toys.spec())
+    result, other = check(graph, target), check(graph, "esp32c3")
+    assert result.instructions is None and result.cycles is None and result.latency_ms is None
+    assert result.how["ram"] == result.how["flash"] == "estimated" and result.how["latency"] == "absent"
+    assert result.ram["stack"] is None and result.ram["activations"] == other.ram["activations"]
+    assert result.flash["weights"] == other.flash["weights"] and result.flash["code"] > 1000
+    assert "the code is estimated" in result.absent["flash"]
+    assert "instructions: none, no compiler or emulator of Xtensa" in str(result)
+    with pytest.raises(EmulationError, match=r"nothing runs on xtensa_lx[67]: no compiler"):
+        verify(graph, [target], ())
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ WRONG: list[tuple[str, str]] = [
     ("check mobilenet_v2-wide-64 --target rp2040", "'mobilenet_v2-wide-64' not found"),
     ("check mobilenet_v2-0-64 --target rp2040", "width must be above 0"),
     ("check mobilenet_v2-0.35-0 --target rp2040", "resolution 1 to"),
-    ("check good.tflite --target rp2041", "unknown target 'rp2041': did you mean rp2040?"),
+    ("check good.tflite --target rp2041", "unknown target 'rp2041': did you mean rp2040 or rp2350?"),
     ("check good.tflite --target ../rp2040", "unknown target '../rp2040'"),
     ("check good.tflite --target rp2040 --max-ram 0", "must be above 0, like 64KiB"),
     ("check good.tflite --target rp2040 --max-ram=-1", "must be above 0, like 64KiB"),

@@ -9,7 +9,7 @@ import pytest
 
 from device_programs import ARM_RUN, RISCV_RUN, asm, program
 from ratti import targets
-from ratti.device import emulator, toolchain
+from ratti.device import cores, emulator, toolchain
 from ratti.device.emulator import Cycles
 from ratti.device.measure import measure
 from ratti.device.program import Program
@@ -22,7 +22,7 @@ INPUT = [[np.array([1], np.int8)]]
 
 def first_step(name: str, *lines: str, before: int) -> tuple[int, int]:
     """(low, high) cycles of a step of these instructions, without flash; `before` are those of its caller, if low."""
-    riscv = name == "ch32v003"
+    riscv = cores.load(targets.load(name).core).arch == "riscv"
     leave, entry = ("ret", RISCV_RUN) if riscv else ("bx lr", ARM_RUN)
     made = program(asm("first", *lines) + asm("second", leave) + entry)
     run = emulator.run(toolchain.build(made, targets.load(name)), INPUT)
@@ -69,6 +69,25 @@ def test_cortex_m4(lines: tuple[str, ...], low: int, high: int) -> None:
 def test_cortex_m0plus(lines: tuple[str, ...], cycles: int) -> None:
     low, high = first_step("rp2040", *lines, "bx lr", before=3 + 1 + 3)
     assert low == high == cycles + 2
+
+
+# m_run up to the first step: ADDI, two stores, MV, JAL 2; RET at the end. High: each of the two may meet a boundary.
+@pytest.mark.parametrize(
+    ("lines", "low", "high"),
+    [
+        (("nop",), 1, 1),
+        (("lw t0, 0(a0)", "lw t1, 4(a0)", "add t2, t0, t0"), 3, 3),
+        (("lw t0, 0(a0)", "add t2, t0, t0"), 3, 3),  # needed at once: a bubble
+        (("lw t0, 0(a0)", "sw t0, 4(a0)"), 2, 2),  # only stored: none
+        (("sw a0, 4(a0)", "lw t0, 4(a0)", "lw t2, 0(t0)"), 4, 4),  # an address
+        (("li t0, 7", "mul t0, t0, t0", "divu t0, t0, t0", "rem t0, t0, t0"), 2 + 18 + 18, 2 + 18 + 19),
+        (("beqz zero, 1f", "nop", "1: nop"), 2 + 1, 2 + 1 + 1),  # forward and taken: never predicted
+        (("li t0, 9", "1: addi t0, t0, -1", "bnez t0, 1b"), 1 + 18, 1 + 9 + 8 * 3 + 2),
+    ],
+)
+def test_hazard3(lines: tuple[str, ...], low: int, high: int) -> None:
+    got = first_step("rp2350-riscv", *lines, "ret", before=1 + 2 + 1 + 2)
+    assert got == (low + 2, high + 2 + 2)
 
 
 # m_run up to the first step: ADDI, two stores 2 each, MV, JAL 1 + 2; high: a jump 1 more.

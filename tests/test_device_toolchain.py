@@ -13,7 +13,7 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from device_programs import C_RUN, COPY, HEAD, c_program, program
+from device_programs import C_RUN, COPY, HEAD, c_program, need, program, runnable
 from ratti import targets
 from ratti.device import cache, emulator, host, linker, toolchain
 from ratti.device.measure import measure
@@ -50,7 +50,7 @@ def test_both_at_once() -> None:
         toolchain.build(made, targets.load("ch32v003"))
 
 
-@pytest.mark.parametrize("name", targets.ids())
+@pytest.mark.parametrize("name", [n for n in targets.ids() if not targets.load(n).runs_from_ram])
 def test_what_fits_to_the_last_bytes(name: str) -> None:
     """All of RAM but 64 bytes for static data: it links, and the stack lies below, in what is left."""
     target = targets.load(name)
@@ -62,6 +62,19 @@ def test_what_fits_to_the_last_bytes(name: str) -> None:
         assert region.start + 32 <= image.symbol("__stack_top").address <= arena.address
     with pytest.raises(DoesNotFitError):
         toolchain.build(c_program("a[1] = a[0];", arena_bytes=region.usable_bytes + 4), target)
+
+
+def test_code_and_data_in_one_memory() -> None:
+    """Code below, then the stack, then static data: what is over is the sum."""
+    target = targets.load("thejas32")
+    image = toolchain.build(c_program("a[1] = a[0];", arena_bytes=100_000), target).image
+    bottom, top = (image.symbol(f"__stack_{end}").address for end in ("bottom", "top"))
+    code_end = target.region("code").start + image.text_bytes + image.rodata_bytes
+    assert code_end <= bottom < top <= image.symbol("ratti_arena").address
+    assert image.symbol("ratti_arena").end <= target.region("data").end
+    assert top - bottom > 256_000 - 100_000 - image.flash_bytes - 64
+    with pytest.raises(DoesNotFitError, match=r"sram needs 2\d\d,\d\d\d of 256,000 bytes"):
+        toolchain.build(c_program("a[1] = a[0];", arena_bytes=256_000), target)
 
 
 def test_views_of_one_flash_chip_share_its_size() -> None:
@@ -91,14 +104,15 @@ def test_initialized_and_zeroed_data() -> None:
     text = ("static volatile int32_t set[3] = {11, -5, 7}; static volatile int8_t zero[40];\n"
             "STEP void first(int8_t *a) { a[4] = (int8_t)(set[0] + set[1] + set[2] + zero[a[0]]); }\n"
             "STEP void second(int8_t *a) { a[1] = a[4]; }\n")
-    for name in targets.ids():
+    for name in runnable():
+        need(name)
         m = measure(program(text + C_RUN), targets.load(name), INPUT)
         assert m.outputs[0][0].view(np.int8)[0] == 13, name
         assert 16 + 12 + 40 <= m.ram_static_bytes <= 16 + 12 + 40 + 8, name
 
 
 def test_the_runtime_compiles_without_a_warning() -> None:
-    for name in targets.ids():
+    for name in runnable():
         toolchain.build(c_program("a[1] = a[0];"), targets.load(name), flags=toolchain.WARNINGS)
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import host
 from cases import Trial, all_cases, label, samples, together, trials
+from device_programs import need
 from ratti import targets
 from ratti.device.host import build_executable
 from ratti.device.measure import measure
@@ -32,7 +33,7 @@ from ratti.plan import Plan, make_plan
 from ratti.types import Array
 
 # Each set adds the calls that differ from those of the sets before it; sets that add none are left out.
-SETS = ("portable", "armv6m", "armv7em")
+SETS = ("portable", "armv6m", "armv7em", "armv81m")
 TARGETS = ("stm32l4r5zi", "rp2040", "esp32c3", "ch32v003")
 
 
@@ -102,13 +103,14 @@ def run_steps_alone(bench: Bench) -> None:
         assert_same(host.run(program, operands, size, parts), want, [s.output for s in plan.steps])
 
 
-def run_emulated(bench: Bench, target_id: str, optimize: str) -> None:
+def run_emulated(bench: Bench, target_id: str, optimize: str, roomy: bool = True) -> None:
     _, c = emitted(bench)
     inputs, want = values(bench, 2)
     slots = [tuple(Slot(p.offset_bytes, p.type.bytes) for p in ports) for ports in (c.inputs, c.outputs)]
     program = Program(c.files, c.entry, c.arena_bytes, *slots, c.steps)
     # Hundreds of layers do not fit the real memories, and need not.
-    result = measure(program, targets.load(target_id).roomy(), inputs, optimize=optimize)
+    target = targets.load(target_id).roomy() if roomy else targets.load(target_id)
+    result = measure(program, target, inputs, optimize=optimize)
     got = [np.concatenate(outputs).view(np.int8) for outputs in result.outputs]
     assert_same(got, want, [p.name for p in c.outputs])
 
@@ -134,6 +136,13 @@ def test_steps_alone_touch_their_bytes_only_and_take_row_ranges(
 )
 def test_emulated_cores_equal_the_interpreter(target_id: str, optimize: str) -> None:
     run_emulated(Bench(targets.load(target_id).isa, everything=True), target_id, optimize)
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("optimize", ["speed", "size"])
+def test_vectors_equal_the_interpreter(optimize: str) -> None:
+    need("mps3-an547")
+    run_emulated(Bench("armv81m"), "mps3-an547", optimize, roomy=False)
 
 
 @pytest.mark.slow

@@ -7,10 +7,14 @@ import itertools
 import pytest
 
 from ratti import targets
-from ratti.device import cores, isa
+from ratti.device import cores, cycles, isa
 from ratti.errors import InputError
+from ratti.kernels import FEATURES
 
-EIGHT = ("ch32v003", "esp32c3", "rp2040", "stm32f446re", "stm32g0b1", "stm32h743", "stm32l4r5zi", "stm32u575")
+ALL = {
+    "ch32v003", "ch32v307", "esp32", "esp32c3", "esp32s3", "gd32vf103", "mps3-an547", "nrf52840", "rp2040", "rp2350",
+    "rp2350-riscv", "stm32f446re", "stm32f746", "stm32g0b1", "stm32h743", "stm32l4r5zi", "stm32u575", "thejas32",
+}
 
 GOOD = """
 name = "X"
@@ -35,16 +39,20 @@ clock_hz = "a document"
 """
 
 
-def test_the_eight_are_there() -> None:
-    assert set(EIGHT) <= set(targets.ids())
+def test_all_are_there() -> None:
+    assert set(targets.ids()) >= ALL
 
 
 @pytest.mark.parametrize("name", targets.ids())
 def test_target_is_complete(name: str) -> None:
     target = targets.load(name)
     assert target.id == name
-    assert cores.load(target.core).compiler_flags
-    assert target.isa in isa.ISAS
+    core = cores.load(target.core)
+    assert core.compiler_flags and core.name
+    assert target.isa in isa.ISAS or core.board or core.absent
+    assert target.isa in FEATURES
+    table = cycles.table(target.core)
+    assert hasattr(table, "SOURCE") != hasattr(table, "REASON")
     assert target.flash_bytes >= 16 * 1024 and target.ram_bytes >= 2 * 1024
     for field, value in targets.numbers(target).items():
         assert value >= 0 and target.source(field), field
@@ -69,6 +77,14 @@ def test_views_of_one_chip_count_once() -> None:
     target = targets.load("esp32c3")
     assert target.flash_bytes == 4 * 1024 * 1024 - 32
     assert target.region("code").name != target.region("constants").name
+
+
+def test_where_code_lies_in_ram_it_takes_its_share() -> None:
+    target = targets.load("thejas32")
+    assert target.runs_from_ram and target.flash_bytes == target.ram_bytes == 250 * 1024
+    assert target.ram_beside(100 * 1024) == 150 * 1024 and target.ram_beside(1 << 20) == 0
+    other = targets.load("rp2040")
+    assert not other.runs_from_ram and other.ram_beside(100 * 1024) == other.ram_bytes
 
 
 def test_unknown_target_names_the_nearest() -> None:

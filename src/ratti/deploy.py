@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .device import toolchain
+from .device import cores, toolchain
 from .device.measure import Measurement, measure
 from .device.program import Program, Slot
 from .emit import c, rust
@@ -182,19 +182,37 @@ def trade_off(
     return [t for t, is_worse in zip(trades, worse, strict=True) if not is_worse]
 
 
-def compile_only(deployment: Deployment, target: Target, optimize: str = "speed") -> Compiled:
-    """RAM (without the stack) and flash of what would run too long; every other figure is absent, with the reason."""
+def why_not_run(deployment: Deployment, target: Target) -> str:
+    """Why the firmware is sized and not run: no emulator of the core, or too long a run. Empty where it is run."""
+    obstacle = cores.load(target.core).obstacle
+    if obstacle:
+        return obstacle
+    expected = deployment.expected_instructions
+    if expected <= MAX_INSTRUCTIONS:
+        return ""
+    return (
+        f"about {expected / 1e9:.1f} billion instructions by the kernels' estimates, "
+        f"over the {MAX_INSTRUCTIONS / 1e9:g} billion that are emulated"
+    )
+
+
+def compile_only(deployment: Deployment, target: Target, reason: str, optimize: str = "speed") -> Compiled:
+    """RAM (without the stack) and flash of what is not run, for `reason`; every other figure is absent.
+
+    Where the core has no compiler, flash is that of its stand-in's code (`device.cores`); the weights alone are exact.
+    """
     try:
         image = toolchain.build(deployment.program, target, optimize).image
     except DoesNotFitError:
         image = toolchain.build(deployment.program, target.roomy(), optimize).image
-    reason = (
-        f"about {deployment.expected_instructions / 1e9:.1f} billion instructions by the kernels' estimates, "
-        f"over the {MAX_INSTRUCTIONS / 1e9:g} billion that are emulated"
-    )
     absent = ("instructions", "cycles", "latency", "energy")
-    how = {"ram": How.ESTIMATED, "flash": How.EMULATED, **dict.fromkeys(absent, How.ABSENT)}
-    return Compiled(image.ram_static_bytes, image.flash_bytes, how, dict.fromkeys(absent, reason))
+    has_compiler = not cores.load(target.core).absent
+    flash = How.EMULATED if has_compiler else How.ESTIMATED
+    how = {"ram": How.ESTIMATED, "flash": flash, **dict.fromkeys(absent, How.ABSENT)}
+    reasons = dict.fromkeys(absent, reason)
+    if not has_compiler:
+        reasons["flash"] = "the weights are exact, the code is estimated by that of RV32IMC"
+    return Compiled(image.ram_static_bytes, image.flash_bytes, how, reasons)
 
 
 def total_ram(m: Measurement) -> int:
@@ -210,6 +228,8 @@ def _measure(
         m = measure(deployment.program, target, inputs, optimize=optimize, seconds=SECONDS, watched=watched)
         return Measured(deployment, m, True)
     except DoesNotFitError as error:
+        if cores.load(target.core).board:  # QEMU's boards have the memory that they have
+            raise
         obstacle = str(error)
         roomy = measure(
             deployment.program, target.roomy(), inputs, optimize=optimize, seconds=SECONDS, watched=False

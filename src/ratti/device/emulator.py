@@ -24,7 +24,7 @@ import numpy as np
 from ..errors import EmulationError
 from ..targets import Target
 from ..types import Array
-from . import cache, cores, faults, toolchain
+from . import cache, cores, faults, isa, toolchain
 from .toolchain import Firmware
 from .worker import receive, send
 
@@ -182,12 +182,14 @@ def run(firmware: Firmware, inputs: Sequence[Sequence[Array]], *, seconds: float
     steps = len(program.steps)
     data = [_input_bytes(firmware, number, values) for number, values in enumerate(inputs)]
     known = _Known(firmware, data[0])
+    cores.require(firmware.target.core)
     job = _job(firmware)
     job.update(n_inferences=len(inputs), seconds=seconds, watch=known.still_to_watch() if watched else None)
     request = image.contents() + b"".join(data)
     answer, blob = (emulator or shared()).request(job, request, seconds * len(inputs) + SPARE_SECONDS)
     if "fault" in answer:
         raise faults.error(firmware, answer["fault"], seconds)
+    faults.check_stack(firmware, answer["stack_bytes"])
     for row in answer["instructions"]:
         _check_segments(len(row), steps, program.entry)
     blocks = tuple(
@@ -210,8 +212,13 @@ def run(firmware: Firmware, inputs: Sequence[Sequence[Array]], *, seconds: float
 
 
 def check(firmware: Firmware, emulator: Emulator | None = None) -> None:
-    """Raise EmulationError where the linked code holds an instruction that the target does not have."""
+    """Raise EmulationError where the linked code holds an instruction that the target does not have.
+
+    Of an instruction set that the disassembler does not know nothing is said (see `isa`).
+    """
     target, image = firmware.target, firmware.image
+    if target.isa not in isa.ISAS:
+        return
     passed = firmware.folder / f"{target.isa}.checked"
     if passed.exists():
         return
@@ -258,15 +265,17 @@ def _job(firmware: Firmware) -> dict[str, Any]:
     target, program, image = firmware.target, firmware.program, firmware.image
     core = cores.load(target.core)
     entry = image.symbol(program.entry)
-    stack, flash = target.region("stack"), _flash(target)
+    flash = _flash(target)
     return {
         "do": "run", "arch": core.arch, "model": core.emulator, "core": target.core,
-        "hook": str(toolchain.native("blockhook")),
-        "memory": [{"origin": r.origin, "bytes": r.bytes, "kind": r.kind} for r in target.memory],
+        "hook": str(toolchain.native("qemuplugin" if core.board else "blockhook")), "firmware": image.path,
+        "board": core.board,
+        "memory": [{"origin": r.origin, "bytes": r.bytes, "kind": r.kind, "code": "code" in r.holds}
+                   for r in target.memory],
         "segments": [[s.address, s.bytes] for s in image.segments],
         "code_start": image.text_start, "code_bytes": image.text_bytes,
         "flash": flash,
-        "stack": [stack.start, image.symbol("__stack_top").address],
+        "stack": [image.symbol("__stack_bottom").address, image.symbol("__stack_top").address],
         "reset": image.symbol("Reset").address, "idle": image.symbol("ratti_idle").address,
         "entry": entry.address, "entry_end": entry.end, "arena": image.symbol("ratti_arena").address,
         "inputs": [[s.offset_bytes, s.bytes] for s in program.inputs],

@@ -63,6 +63,16 @@ def error(firmware: Firmware, fault: dict[str, Any], seconds: float) -> Emulatio
     return EmulationError(f"{target.id}: {_what(firmware, fault, seconds)} {where}")
 
 
+def check_stack(firmware: Firmware, stack_bytes: int) -> None:
+    """Raise StackOverflowError where code lies below the stack, so that no access faulted, and the stack met it."""
+    target, image = firmware.target, firmware.image
+    room = image.symbol("__stack_top").address - image.symbol("__stack_bottom").address
+    if stack_bytes >= room and target.runs_from_ram:
+        raise StackOverflowError(
+            f"{target.id}: the program does not fit: code and static data leave the stack {room:,} bytes of "
+            f"{target.region('stack').name}, it needs at least {stack_bytes:,}")
+
+
 def _what(firmware: Firmware, fault: dict[str, Any], seconds: float) -> str:
     if fault["status"] == "timed_out":
         return f"no end after {seconds:g} s, stopped"

@@ -3,6 +3,9 @@
 Sources: Armv6-M, DDI0419 A5 (16-bit Thumb without CBZ, CBNZ and IT; of the 32-bit ones BL, DMB, DSB, ISB, MRS, MSR);
 Armv7-M, DDI0403 A5 with the DSP extension; the RISC-V unprivileged manual's chapters on RV32I, RV32E, M and C.
 
+`armv81m` (vectors, which the disassembler does not know) and `xtensa` have no rule: QEMU's model of the former refuses
+what its core lacks, and nothing of the latter is compiled.
+
 Only the worker calls `foreign`; it alone imports capstone.
 """
 
@@ -51,6 +54,10 @@ def _rv32imc(mnemonic: str, operands: str, size: int) -> bool:
     return not _RISCV_OTHER.fullmatch(mnemonic)
 
 
+def _rv32im(mnemonic: str, operands: str, size: int) -> bool:
+    return size == 4 and _rv32imc(mnemonic, operands, size)
+
+
 def _rv32ec(mnemonic: str, operands: str, size: int) -> bool:
     return _rv32imc(mnemonic, operands, size) and not (
         _RISCV_M.fullmatch(mnemonic) or _RISCV_HIGH.search(operands)
@@ -63,6 +70,7 @@ ISAS: dict[str, tuple[str, bool, Rule]] = {
     "armv7em": ("arm", False, _armv7em),
     "armv7em_dp": ("arm", True, _armv7em_double),
     "armv8m": ("arm", True, _armv8m),
+    "rv32im": ("riscv", False, _rv32im),
     "rv32imc": ("riscv", False, _rv32imc),
     "rv32ec": ("riscv", False, _rv32ec),
 }

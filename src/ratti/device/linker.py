@@ -1,7 +1,7 @@
 """A linker script from a target's memories.
 
 The stack lies below static data and grows toward the start of RAM: an overflow leaves RAM and faults, on the emulator
-as on a board, instead of overwriting the arena unseen.
+as on a board, instead of overwriting the arena unseen. (Where code lies in RAM too, the stack grows toward it.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _SECTIONS = """
 SECTIONS {{
   .text : {{ KEEP(*(.vectors)) *(.text .text.*) . = ALIGN(4); }} > {code}
   .rodata : {{ *(.rodata .rodata.* .srodata .srodata.*) . = ALIGN(4); }} > {constants}
-  .stack (NOLOAD) : {{ . += {stack_bytes}; __stack_top = .; }} > {stack}
+  .stack (NOLOAD) : ALIGN(16) {{ __stack_bottom = .; . += {stack_bytes}; __stack_top = .; }} > {stack}
   .data : {{
     __data_start = .; *(.data .data.*)
     __global_pointer$ = . + 0x400; *(.sdata .sdata.*) . = ALIGN(4); __data_end = .;
@@ -39,6 +39,8 @@ def script(target: Target) -> str:
     size = f"LENGTH({stack.name})"
     if stack is data:
         static = "(ALIGN(SIZEOF(.data), ALIGNOF(.bss)) + SIZEOF(.bss))"
+        if target.runs_from_ram:  # what start-up loads there comes first; sections are aligned between
+            static = f"({static} + SIZEOF(.text) + SIZEOF(.rodata) + {STACK_ALIGN_BYTES})"
         size = f"({size} > {static} ? {size} - {static} : 0)"
     sections = _SECTIONS.format(
         code=target.region("code").name,

@@ -176,7 +176,8 @@ class Machine:
     def _map(self, region: dict[str, Any]) -> None:
         start, end = region["origin"], region["origin"] + region["bytes"]
         first, last = start // PAGE_BYTES * PAGE_BYTES, -(-end // PAGE_BYTES) * PAGE_BYTES
-        rights = unicorn.UC_PROT_READ | (unicorn.UC_PROT_EXEC if region["kind"] == "flash" else unicorn.UC_PROT_WRITE)
+        rights = unicorn.UC_PROT_READ | (unicorn.UC_PROT_WRITE if region["kind"] == "ram" else 0)
+        rights |= unicorn.UC_PROT_EXEC if region["code"] or region["kind"] == "flash" else 0
         self.uc.mem_map(first, last - first, rights)
         for low, high in ((first, start), (end, last)):  # a part's memory may end inside a page
             if low < high:

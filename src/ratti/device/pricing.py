@@ -8,13 +8,16 @@ import capstone
 
 from . import cycles
 from .machine import Machine
+from .qemu import QemuMachine
 
 
-def segments(machine: Machine, core: str) -> dict[str, Any]:
+def segments(machine: Machine | QemuMachine, core: str) -> dict[str, Any]:
     """{"low": [...], "high": [...], "source": ...} by segment without flash waiting, or {"reason": ...}."""
     table = cycles.table(core)
     if hasattr(table, "REASON"):
         return {"reason": table.REASON}
+    if isinstance(machine, QemuMachine):
+        return {"reason": "QEMU counts instructions and no blocks to price"}
     engine = _disassembler(machine.job["arch"])
     width = machine.job["n_segments"]
     cells: list[list[tuple[cycles.Price, int, int]]] = [[] for _ in range(width)]

@@ -66,6 +66,10 @@ static uint32_t stack_reach(const uint8_t *code, uint32_t bytes, int is_thumb)
         const uint32_t first = code[at] | (uint32_t)code[at + 1] << 8;
         const int is_long = (is_thumb ? first >= 0xE800 : (first & 3) == 3) && at + 4 <= bytes;
         const uint32_t second = is_long ? code[at + 2] | (uint32_t)code[at + 3] << 8 : 0;
+        if (!is_thumb && (first & 0xFDF) == 0x117) { /* AUIPC or LUI of sp: the ADDI behind it makes a new stack */
+            at += 8;
+            continue;
+        }
         depth += is_thumb ? thumb_reach(first, second) : riscv_reach(first | second << 16);
         if (depth > deepest)
             deepest = depth;

@@ -156,6 +156,8 @@ def _does_not_fit(program: Program, target: Target, optimize: str, flags: tuple[
     over = {region for _, region, _ in _OVERFLOW.findall(linker_says)}
     image = build(program, target.roomy(), optimize, flags).image
     needs = {"flash": image.flash_bytes, "ram": image.ram_static_bytes}
+    if target.runs_from_ram:
+        needs["ram"] += image.text_bytes + image.rodata_bytes
     parts = [
         f"{r.name} needs {needs[r.kind]:,} of {r.usable_bytes:,} bytes ({needs[r.kind] - r.usable_bytes:,} over)"
         for r in target.memory if r.name in over

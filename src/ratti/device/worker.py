@@ -3,7 +3,8 @@
 A frame is two little-endian uint32 (bytes of text, bytes of data), UTF-8 JSON, then raw data. The parent sends a
 request, the worker answers with one frame, until standard input ends. Requests (field "do"):
 
-    run     runs firmware. Text: arch, model, core; hook (path of the native hook); memory [{origin, bytes, kind}],
+    run     runs firmware. Text: arch, model, core; board (QEMU's; empty: in unicorn); hook (path of the native hook
+            or plugin), firmware (path of the ELF file, for QEMU); memory [{origin, bytes, kind, code}],
             segments [[address, bytes]], code_start, code_bytes, stack [bottom, top]; reset, idle, entry, entry_end,
             arena (addresses); inputs and outputs [[offset, bytes]], n_segments, n_inferences, seconds (per inference);
             flash (null, or [start, bytes, wait_states, read_bytes, prefetch, line_bytes, code_lines, data_lines]),
@@ -17,7 +18,7 @@ request, the worker answers with one frame, until standard input ends. Requests 
             Answer: foreign [[address, instruction], ...].
 
 An answer with "fault" tells what the firmware did wrong, one with "broken" what went wrong here. Nothing is pickled, no
-file but the hook is opened.
+file but the hook and, by QEMU, the firmware is opened.
 """
 
 from __future__ import annotations
@@ -55,13 +56,14 @@ def run(job: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     """Answer the request `run`."""
     from . import pricing
     from .machine import FaultError, Machine
+    from .qemu import QemuMachine
 
     at = sum(size for _, size in job["segments"])
     contents, outputs, instructions = data[:at], [], []
     answer: dict[str, Any] = {"stalls": None}
     during = "start-up"
     try:
-        with closing(Machine(job, contents)) as machine:
+        with closing(QemuMachine(job, contents) if job["board"] else Machine(job, contents)) as machine:
             first = values = _inputs(job, data, at)
             for inference in range(job["n_inferences"]):
                 during = f"inference {inference}"

@@ -32,8 +32,11 @@ FEATURES: Mapping[str, frozenset[str]] = {
     "armv7em": frozenset({"multiply", "long_multiply", "dsp", SPARE_FLASH}),
     "armv7em_dp": frozenset({"multiply", "long_multiply", "dsp", SPARE_FLASH}),
     "armv8m": frozenset({"multiply", "long_multiply", "dsp", SPARE_FLASH}),
+    "armv81m": frozenset({"multiply", "long_multiply", "dsp", "mve"}),
+    "rv32im": frozenset({"multiply", "long_multiply", "registers32"}),
     "rv32imc": frozenset({"multiply", "long_multiply", "registers32"}),
     "rv32ec": frozenset(),
+    "xtensa": frozenset({"multiply", "long_multiply"}),
 }
 
 

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import targets
+from ..device import cores
 from ..types import KIB, How
 
 if TYPE_CHECKING:
@@ -242,11 +243,7 @@ def label(model: str) -> str:
 
 def core_name(core: str) -> str:
     """A core as its vendor writes it."""
-    names = {
-        "cortex_m0plus": "Cortex-M0+", "cortex_m4f": "Cortex-M4F", "cortex_m7": "Cortex-M7",
-        "cortex_m33": "Cortex-M33", "qingke_v2": "QingKe V2", "esp32c3": "RISC-V",
-    }
-    return names.get(core, core)
+    return cores.load(core).name
 
 
 def grid(

@@ -119,20 +119,36 @@ class Target:
         return next(r for r in self.memory if use in r.holds)
 
     @property
+    def runs_from_ram(self) -> bool:
+        """True where code and static data share one memory."""
+        return self.region("code") is self.region("data")
+
+    @property
     def flash_bytes(self) -> int:
-        """Flash that firmware can use; views of one chip count once."""
-        chips = {r.chip or r.name: r.usable_bytes for r in self.memory if r.kind == "flash" and r.holds}
+        """What code and constants may take; views of one chip count once."""
+        uses = {"code", "constants"}
+        chips = {r.chip or r.name: r.usable_bytes for r in self.memory if uses & set(r.holds)}
         return sum(chips.values())
+
+    def ram_beside(self, image_bytes: int) -> int:
+        """RAM for data and stack where code and constants take `image_bytes`."""
+        return max(self.ram_bytes - image_bytes, 0) if self.runs_from_ram else self.ram_bytes
 
     @property
     def ram_bytes(self) -> int:
         """RAM in the memories that hold data or the stack."""
-        return sum(r.bytes for r in self.memory if r.kind == "ram" and r.holds)
+        return sum(r.usable_bytes for r in self.memory if {"data", "stack"} & set(r.holds))
 
     def roomy(self, bytes_each: int = 1 << 25) -> Target:
-        """The same part with `bytes_each` in every memory in use: to measure what does not fit, and by how much."""
-        grown = tuple(replace(r, bytes=max(r.bytes, bytes_each)) if r.holds else r for r in self.memory)
-        return replace(self, memory=tuple(r for r in grown if r.holds))
+        """The same part with `bytes_each` in every memory in use: to measure what does not fit, and by how much.
+
+        A memory that lies too near to the one before it moves up.
+        """
+        grown: list[Region] = []
+        for region in sorted((r for r in self.memory if r.holds), key=lambda r: r.origin):
+            origin = max(region.origin, grown[-1].end if grown else 0)
+            grown.append(replace(region, origin=origin, bytes=max(region.bytes, bytes_each)))
+        return replace(self, memory=tuple(grown))
 
 
 def ids() -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import models, targets
-from ..deploy import MAX_INSTRUCTIONS, Compiled, Trade, compile_only, deploy, outputs_of, prepare, trade_off
+from ..deploy import Compiled, Trade, compile_only, deploy, outputs_of, prepare, trade_off, why_not_run
 from ..device.measure import Measurement, Span, StepFigures
 from ..errors import InputError, RattiError
 from ..graph import interpreter, passes
@@ -110,8 +110,9 @@ def check(
     A float model is profiled as if it were int8, with ranges from random inputs: its accuracy is unknown.
 
     InputError for an unknown model or target, or limits that are no numbers above 0. RattiError where the firmware's
-    outputs differ from the interpreter's, which would be a bug of ratti. What would run for minutes is compiled and not
-    run: RAM and flash are held against the limits, and every figure that needs a run is None, with the reason.
+    outputs differ from the interpreter's, which would be a bug of ratti. What would run for minutes, or has no emulator
+    here, is compiled and not run: RAM and flash are held against the limits, and every figure that needs a run is None,
+    with the reason.
     """
     limits = limits or Limits()
     device = target if isinstance(target, Target) else targets.load(target)
@@ -127,8 +128,9 @@ def check(
 def _check(label: str, graph: Graph, device: Target, limits: Limits, optimize: str) -> CheckResult:
     """`check` of an int8 graph."""
     deployment = prepare(graph, device.isa, optimize=optimize)
-    if deployment.expected_instructions > MAX_INSTRUCTIONS:
-        compiled = compile_only(deployment, device, optimize)
+    reason = why_not_run(deployment, device)
+    if reason:
+        compiled = compile_only(deployment, device, reason, optimize)
         return _result(label, graph, device, deployment.plan, compiled, limits, optimize)
     inputs = make_inputs(graph, 6)[-1:]
     measured = deploy(graph, device, inputs, optimize, limits.ram_bytes, deployment, limits.flash_bytes)
@@ -155,7 +157,7 @@ def _result(
         "stack": stack,
         "static": m.ram_static_bytes - plan.arena_bytes,
         "lower_bound": plan.lower_bound_bytes,
-        "limit": min(limits.ram_bytes or device.ram_bytes, device.ram_bytes),
+        "limit": min(limits.ram_bytes or device.ram_bytes, device.ram_beside(m.flash_total_bytes)),
     }
     flash = {
         "total": m.flash_total_bytes,

@@ -89,7 +89,8 @@ def test_another_process_runs_the_file(graph: Graph, tmp_path: Path) -> None:
         "m = relax.VirtualMachine(tvm.runtime.load_module(sys.argv[1]), tvm.cpu())\n"
         "print(m['main'](tvm.runtime.tensor(np.zeros((1, 8, 8, 1), np.int8)))[0].numpy().ravel().tolist())"
     )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, path], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "ignore", "-c", code, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     from ratti.graph import interpreter
 
     (want,) = interpreter.run(graph, [np.zeros((1, 8, 8, 1), np.int8)]).values()

@@ -44,12 +44,12 @@ def test_no_float_in_the_compiled_code(graph: Graph) -> None:
 
     from ratti.runtimes import tvm as runtime
 
-    assert runtime.float_instructions(runtime.compile(graph)) == []
+    assert runtime.float_instructions(runtime.compile(graph).mod) == []
     weights = {graph.values[n.inputs[1]].data.size for n in graph.nodes if len(n.inputs) == 3}
     found: list[tuple[str, int]] = []
 
     def visit(expression: object) -> None:
-        if isinstance(expression, relax.Constant):
+        if hasattr(expression, "data"):  # a constant
             data = expression.data.numpy()
             found.append((data.dtype.name, data.size))
 

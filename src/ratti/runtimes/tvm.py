@@ -25,7 +25,7 @@ KINDS = {"tvm": "", "tvm:aarch64": "aarch64"}
 EXACT = True
 ROUNDING = "TFLite's double rounding, in TVM's integer loops"
 TRIPLES = {"": None, "aarch64": "aarch64-linux-gnu"}  # None: this computer
-FLOATS = re.compile(r"\b(?:fmul|fadd|fsub|fdiv|sitofp|uitofp|fptosi|fptoui)\b")
+FLOATS = re.compile(r"\b(?:fmul|fadd|fsub|fdiv|sitofp|uitofp|fptosi|fptoui)\b|@llvm\.fma|@llvm\.fmuladd")
 
 
 def available(variant: str = "") -> bool:

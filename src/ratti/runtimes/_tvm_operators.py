@@ -39,7 +39,6 @@ Expr = Any  # an element
 
 # Names of stages that scheduling looks for: sums, and their codes.
 ACCUMULATOR, RESCALED = "accumulator", "codes"
-LEFT_SHIFT = 20  # headroom of both operands of an add: TFLite's choice for int8
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _(op: Add, graph: Graph, node: Node) -> Lowered:
     def build(a: Tensor, b: Tensor) -> Tensor:
         def element(*at: Expr) -> Expr:
             parts = [
-                _by(i32(x[_broadcast(at, t.shape)]) - i32(t.zero_point) << i32(LEFT_SHIFT), scale)
+                _by(i32(x[_broadcast(at, t.shape)]) - i32(t.zero_point) << i32(op.left_shift), scale)
                 for x, t, scale in ((a, types[0], first), (b, types[1], second))
             ]
             return codes(_by(parts[0] + parts[1], total), out.zero_point, op.activation.code_range(out))

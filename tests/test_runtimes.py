@@ -123,11 +123,29 @@ def test_nodes_apart_compute_the_same(graph: Graph) -> None:
 def test_all_takes_what_is_there_and_says_what_is_not(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtimes, "engines", lambda: ("tflm", "litert", "onnxruntime", "host:c"))
     monkeypatch.setattr(onnxruntime, "available", lambda: False)
+    monkeypatch.setattr(onnxruntime, "delegates", lambda graph: {"npu": "not run here; its list lacks Conv"})
     result = verify(graph, runtimes=["all"], count=6)
     rows = {row.where: row for row in result.rows}
     assert rows["onnxruntime"].skipped == "not installed" and rows["onnxruntime"].elements == 0
     assert rows["tflm"].differ == 0 and rows["litert"].operator_lsb is not None
-    assert result.passes and "not installed" in str(result)
+    assert rows["npu"].elements == 0
+    assert result.passes and "not installed" in str(result) and "its list lacks Conv" in str(result)
+
+
+def test_published_lists_of_phone_accelerators(graph: Graph) -> None:
+    engine("onnxruntime")
+    from ratti.graph.builder import from_case
+    from ratti.runtimes._delegates import DELEGATES
+
+    assert all(text.startswith("not run here; ") for text in onnxruntime.delegates(graph).values())
+    nnapi, qnn = DELEGATES
+    found = engine("onnxruntime")
+    (relu,) = (from_case(c) for c in supported_cases(found) if (c.op.name, c.label) == ("relu", "q1"))
+    (signed,), (unsigned,) = (runtimes.get(n).export(relu).values() for n in ONNX)
+    assert qnn.obstacles(signed) == ["Gather with negative indices (the uint8 form has none)"]
+    assert qnn.obstacles(unsigned) == nnapi.obstacles(signed) == []
+    (model,) = found.export(graph).values()
+    assert nnapi.obstacles(model) == [] and qnn.obstacles(model) == ["Reshape is not in the list"]
 
 
 def test_an_operator_that_is_two_off_does_not_pass(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

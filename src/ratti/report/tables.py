@@ -69,16 +69,16 @@ def verify(result: VerifyResult) -> str:
         where = f"{row.where} ({row.skipped})" if row.skipped else row.where
         alone = "exact" if row.exact else "" if row.operator_lsb is None else f"≤ {row.operator_lsb}"
         percent = "" if row.accuracy is None else f"{row.accuracy:.1f}%"
-        cells = (where, f"{row.elements:,}", f"{row.differ:,}", str(row.max_lsb), alone, percent, row.rounding)
+        cells = (where, f"{row.elements:,}", f"{row.differ:,}", str(row.max_lsb), alone, percent)
         rows.append([Text(cell, style="" if row.passes else "red") for cell in cells])
-    left = ("where", "rounding")
-    names = ("where", "elements", "differ", "max LSB", "operator LSB", "accuracy", "rounding")
-    columns: dict[str, JustifyMethod] = {n: "left" if n in left else "right" for n in names}
+    names = ("where", "elements", "differ", "max LSB", "operator LSB", "accuracy")
+    columns: dict[str, JustifyMethod] = {n: "left" if n == "where" else "right" for n in names}
     exact = all(row.exact for row in result.rows)
-    without = ["operator LSB", "rounding"] if exact else []
+    without = ["operator LSB"] if exact else []
     if all(row.accuracy is None for row in result.rows):
         without.append("accuracy")
-    table = grid(columns, rows, drop=["rounding"], without=without)
+    table = grid(columns, rows, without=without)
+    rules = [Text(f"{r.where} rounds: {r.rounding}", style="dim") for r in result.rows[1:] if r.rounding and not exact]
     word = ("EQUAL" if exact else "PASSES") if result.passes else "DIFFERENT"
     verdict = Text.assemble(
         (f" {word} ", f"bold white on {'green' if result.passes else 'red'}"),
@@ -86,7 +86,7 @@ def verify(result: VerifyResult) -> str:
     )
     if result.distinct < 2:
         verdict.append("  the outputs are constant, so this proves nothing", style="red")
-    return render(verdict, table)
+    return render(verdict, table, *rules)
 
 
 def bench(result: BenchResult) -> str:

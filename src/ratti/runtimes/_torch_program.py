@@ -195,7 +195,7 @@ def _(op: FullyConnected, p: Program, node: Node) -> None:
 
 @compute.register
 def _(op: Add, p: Program, node: Node) -> None:
-    maps = any(p.is_map(n) for n in node.inputs)
+    maps = any(p.is_map(n) for n in node.inputs) and all(len(p.value_type(n).shape) == 4 for n in node.inputs)
     a, b = (p.map(n) if maps else p.plain(n) for n in node.inputs)
     p.keep(node, a + b, maps, op.activation)
 

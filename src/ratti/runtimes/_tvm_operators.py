@@ -21,7 +21,7 @@ from ..ops._accumulate import channel_multipliers
 from ..ops._pool import Pool2D
 from ..ops._unary import Unary
 from ..ops._window import counts, map_size
-from ..ops.add import LEFT_SHIFT, Add
+from ..ops.add import Add
 from ..ops.average_pool2d import AveragePool2D
 from ..ops.base import Activation, Op
 from ..ops.conv2d import Conv2D
@@ -180,7 +180,7 @@ def _(op: Add, graph: Graph, node: Node) -> Lowered:
     def build(a: Tensor, b: Tensor) -> Tensor:
         def element(*at: Expr) -> Expr:
             parts = [
-                _by(i32(x[at]) - i32(t.zero_point) << i32(LEFT_SHIFT), scale)
+                _by(i32(x[_broadcast(at, t.shape)]) - i32(t.zero_point) << i32(op.left_shift), scale)
                 for x, t, scale in ((a, types[0], first), (b, types[1], second))
             ]
             return codes(_by(parts[0] + parts[1], total), out.zero_point, op.activation.code_range(out))
@@ -366,6 +366,11 @@ def _padded(x: Tensor, padding: Sequence[int], zero_point: int, fill: int = 0) -
         return tirx.if_then_else(inside, value, tirx.const(fill, "int16")) if any(padding) else value
 
     return te.compute((n, h + top + bottom, w + left + right, c), element, "padded")
+
+
+def _broadcast(at: Sequence[Expr], shape: Shape) -> tuple[Expr, ...]:
+    """The element of an operand of `shape` that goes to the output's element `at`."""
+    return tuple(0 if n == 1 else i for i, n in zip(at[len(at) - len(shape) :], shape, strict=True))
 
 
 def _index(at: Sequence[Expr], shape: Shape) -> Expr:

@@ -40,7 +40,7 @@ def export(graph: Graph, variant: str = "") -> Files:
 
 
 def run(graph: Graph, files: Files, variant: str = "", threads: int = 1) -> Runner:
-    """XNNPACK's thread pool has as many threads as the process is allowed: `threads` sets it where the binding can."""
+    """`threads` has no effect: ExecuTorch's Python runtime has no such setting and takes a thread a core."""
     _require()
     import torch
     from executorch.runtime import Runtime
@@ -59,18 +59,19 @@ def run(graph: Graph, files: Files, variant: str = "", threads: int = 1) -> Runn
 def lower(graph: Graph) -> Any:
     """The ExecuTorch program of `graph`: exported by torch, what XNNPACK takes handed to it."""
     _require()
-    import torch
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
+    with _quiet():
+        import torch
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
-    from ._torch_program import Program
+        from ._torch_program import Program
 
-    examples = tuple(torch.zeros(graph.type(n).shape, dtype=_dtype(graph, n)) for n in graph.inputs)
-    with _quiet(), torch.no_grad():
-        exported = torch.export.export(Program(graph).eval(), examples)
-        config = EdgeCompileConfig(_check_ir_validity=False)
-        edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()], compile_config=config)
-        return edge.to_executorch()
+        examples = tuple(torch.zeros(graph.type(n).shape, dtype=_dtype(graph, n)) for n in graph.inputs)
+        with torch.no_grad():
+            exported = torch.export.export(Program(graph).eval(), examples)
+            config = EdgeCompileConfig(_check_ir_validity=False)
+            edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()], compile_config=config)
+            return edge.to_executorch()
 
 
 def _dtype(graph: Graph, name: str) -> Any:
@@ -86,7 +87,7 @@ def _require() -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """torch.export and the partitioner speak of their own insides."""
+    """torch, torchao and the partitioner speak of their own insides."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     with warnings.catch_warnings():

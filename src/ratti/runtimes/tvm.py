@@ -25,7 +25,7 @@ KINDS = {"tvm": "", "tvm:aarch64": "aarch64"}
 EXACT = True
 ROUNDING = "TFLite's double rounding, in TVM's integer loops"
 TRIPLES = {"": None, "aarch64": "aarch64-linux-gnu"}  # None: this computer
-FLOATS = re.compile(r"\b(?:fmul|fadd|fsub|fdiv|sitofp|uitofp|fptosi|fptoui)\b")
+FLOATS = re.compile(r"\b(?:fmul|fadd|fsub|fdiv|sitofp|uitofp|fptosi|fptoui)\b|@llvm\.fma|@llvm\.fmuladd")
 
 
 def available(variant: str = "") -> bool:
@@ -101,9 +101,9 @@ def module(graph: Graph) -> Any:
     return _scheduled(builder.get())
 
 
-def float_instructions(executable: Any) -> list[str]:
-    """Lines of the compiled program's LLVM code that compute in floating point."""
-    code = "".join(m.inspect_source("ll") for m in _modules(executable.mod) if m.kind == "llvm")
+def float_instructions(program: Any) -> list[str]:
+    """Lines of LLVM code that compute in floating point, in a compiled module (`compile(graph).mod`)."""
+    code = "".join(m.inspect_source("ll") for m in _modules(program) if m.kind == "llvm")
     return [line.strip() for line in code.splitlines() if FLOATS.search(line)]
 
 

@@ -86,7 +86,7 @@ def _(op: FullyConnected, w: Writer, node: Node) -> None:
 
 @write.register
 def _(op: Add, w: Writer, node: Node) -> None:
-    maps = any(w.is_map(n) for n in node.inputs)
+    maps = any(w.is_map(n) for n in node.inputs) and all(len(w.type(n).shape) == 4 for n in node.inputs)
     real = w.emit("Add", [w.real(n, maps) for n in node.inputs], f"{node.name}_sum")
     w.keep(node, _activated(w, node, real, op.activation), maps)
 

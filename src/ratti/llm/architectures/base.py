@@ -88,7 +88,8 @@ class Architecture:
         return total
 
 
-def linear(name: str, gguf: str, rows: int, columns: int, rotary_heads: int = 0, parts: tuple[Part, ...] = ()) -> Tensor:
+def linear(name: str, gguf: str, rows: int, columns: int, rotary_heads: int = 0,
+           parts: tuple[Part, ...] = ()) -> Tensor:
     """A linear layer; `parts` where it is fused."""
     return Tensor(f"{name}.weight", f"{gguf}.weight", (rows, columns), rotary_heads, parts or (Part(name, 0, rows),))
 

@@ -141,7 +141,12 @@ def train(path: Path, config: LanguageConfig, out: Path, *, teacher: Path | None
             shutil.copyfile(given[0] / name, out / name)
         config = dataclasses.replace(config, vocabulary=sources[0].shape.vocabulary)
     elif not (out / "tokenizer.model").is_file():
-        tokenizer.train(content, config.vocabulary, out)
+        try:
+            tokenizer.train(content, config.vocabulary, out)
+        except InputError:
+            if not any(out.iterdir()):
+                out.rmdir()
+            raise
     shape = config.shape
     if initial is not None and sources[-1].shape != shape:
         raise InputError(f"{initial}: its shape is not the one asked for; give the same sizes, or leave it out")

@@ -71,6 +71,11 @@ HEAVY = (
     "optuna",
     "scipy",
     "pandas",
+    "gguf",
+    "llama_cpp",
+    "sentencepiece",
+    "transformers",
+    "jinja2",
 )
 FILES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
 each_file = pytest.mark.parametrize("path", FILES, ids=str)

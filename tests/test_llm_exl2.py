@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 from pathlib import Path
@@ -58,8 +59,8 @@ def test_golden_vectors(bits: tuple[int, ...], rng: np.random.Generator) -> None
             assert float(got[row, column]) == _by_hand(tensors, row, column)
 
 
-# One layer of 32 inputs and 32 outputs at 4 bits, packed by hand: code (row + column) % 16, scale column % 16, factor 0.5.
 def test_a_layer_packed_by_hand() -> None:
+    """32 inputs and 32 outputs at 4 bits: code (row + column) % 16, scale column % 16, factor 0.5."""
     rows, columns = np.arange(32)[:, None], np.arange(32)[None]
     layer = layout.Codes(((rows + columns) % 16).astype(np.uint8), (columns % 16).astype(np.uint8),
                          np.array([0.5], np.float16), (4,), np.arange(32)[::-1].copy())
@@ -87,7 +88,8 @@ def test_unpack_reverses_pack(columns: int, rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize(("part", "value"), [
     ("q_groups", np.array([7, 0], np.int16)), ("q_groups", np.array([4, 3], np.int16)),
-    ("q_invperm", np.zeros(32, np.int32)), ("q_scale", np.zeros((3, 1), np.int32)), ("q_weight", np.zeros((1, 32), np.int32)),
+    ("q_invperm", np.zeros(32, np.int32)), ("q_scale", np.zeros((3, 1), np.int32)),
+    ("q_weight", np.zeros((1, 32), np.int32)),
 ])
 def test_damaged_layers_are_refused(part: str, value: Array, rng: np.random.Generator) -> None:
     tensors = layout.pack(_random(rng, (4,), 32))
@@ -126,7 +128,7 @@ def test_bits_meet_the_target(target: float, rng: np.random.Generator) -> None:
         demands.append(allocate.demand(weight, torch.from_numpy(np.exp(spread * rng.standard_normal(256)))))
     chosen = allocate.allocate(demands, target)
     assert target - 0.35 < allocate.average(demands, chosen) <= target
-    assert all(a >= b for of in chosen for a, b in zip(of, of[1:], strict=False))
+    assert all(a >= b for of in chosen for a, b in itertools.pairwise(of))
 
 
 def test_a_target_out_of_reach_is_refused() -> None:
@@ -156,7 +158,7 @@ def test_errors_leave_nothing(tmp_path: Path) -> None:
     folder = lm.write(tmp_path / "model", lm.SHAPES["llama-tied"])
     text = tmp_path / "text.txt"
     text.write_text(lm.TEXT * 10)
-    with pytest.raises(InputError, match="an average of 9.0 bits"):
+    with pytest.raises(InputError, match=r"an average of 9\.0 bits"):
         quantize.quantize(folder, text, 9.0, samples=2)
     with pytest.raises(UnsupportedError, match="no EXL2 folder"):
         reader.load(folder)

@@ -47,7 +47,8 @@ speed_error = 2.0
 @pytest.mark.parametrize(("old", "new", "says"), [
     ('kind = "phone"', 'kind = "desk"', "kind is 'desk'"), ("usable_bytes = 50", "usable_bytes = 150", "more than"),
     ("memory_bytes = 100", "memory_bytes = 0", "memory_bytes must be above 0"), ('cpu = "2x A"', "", "cpu"),
-    ('cpu = "2x A"', 'cpu = "A"\ncolor = 1', "unknown keys: color"), ("speed_error = 2.0", "speed_error = 0.5", "factor"),
+    ('cpu = "2x A"', 'cpu = "A"\ncolor = 1', "unknown keys: color"),
+    ("speed_error = 2.0", "speed_error = 0.5", "factor"),
     ('cpu = "2x A"', 'cpu = "A"\nextensions = ["avx"]', "known: dotprod"),
 ])
 def test_wrong_host_files_are_refused(old: str, new: str, says: str) -> None:
@@ -65,7 +66,10 @@ def test_sizes_that_are_known(name: str, kv_mib: int, file_mb: float) -> None:
 
 
 # FACTS: peak RSS in MB of Q4_K_M files at a context of 2048 with llama.cpp on x86 (AVX2): its own flags, frugal flags.
-@pytest.mark.parametrize(("name", "default_mb", "frugal_mb"), [("tinyllama-1.1b", 1206, 717), ("phi-3-mini-4k", 4613, 2753)])
+PEAKS = [("tinyllama-1.1b", 1206, 717), ("phi-3-mini-4k", 4613, 2753)]
+
+
+@pytest.mark.parametrize(("name", "default_mb", "frugal_mb"), PEAKS)
 def test_memory_beside_measured_peaks(name: str, default_mb: float, frugal_mb: float) -> None:
     shape = known.shape(name)
     tensors = blank.plan(shape, mixes.load("q4_k_m"))
@@ -75,7 +79,8 @@ def test_memory_beside_measured_peaks(name: str, default_mb: float, frugal_mb: f
 
 # Published speeds, tokens per second (FACTS section 6).
 @pytest.mark.parametrize(("model", "device", "type", "published"), [
-    ("tinyllama-1.1b", "pi-5", "q8_0", 9.0), ("phi-3-mini-4k", "pi-5", "q4_k_m", 3.58), ("tinyllama-1.1b", "pi-4", "q8_0", 3.0),
+    ("tinyllama-1.1b", "pi-5", "q8_0", 9.0), ("phi-3-mini-4k", "pi-5", "q4_k_m", 3.58),
+    ("tinyllama-1.1b", "pi-4", "q8_0", 3.0),
 ])
 def test_speed_beside_published(model: str, device: str, type: str, published: float) -> None:
     s = fit.fit(model, device, 512, type=type).chosen.speed
@@ -122,13 +127,13 @@ def test_bad_input_gets_one_line(arguments: str, says: str, capsys: pytest.Captu
 
 
 def test_json_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main("llm fit tinyllama-1.1b --target phone-2gb --usable 1.2GiB --json".split()) == 0
+    assert main(["llm", "fit", "tinyllama-1.1b", "--target", "phone-2gb", "--usable", "1.2GiB", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"model", "device", "fits", "memory", "tokens_per_s", "advice"} <= set(found)
     assert {"weights", "kv", "compute", "repack", "total", "usable"} <= set(found["memory"])
     assert found["memory"]["usable"] == round(1.2 * (1 << 30))
     assert found["tokens_per_s"]["how"] == "estimated" and found["tokens_per_s"]["source"]
-    assert main("llm fit phi-3-mini-4k --target phone-2gb".split()) == 1
+    assert main(["llm", "fit", "phi-3-mini-4k", "--target", "phone-2gb"]) == 1
     assert "DOES NOT FIT" in capsys.readouterr().out
 
 

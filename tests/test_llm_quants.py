@@ -27,7 +27,8 @@ def ggml() -> Any:
     folder = Path(llama_cpp.__file__).parent / "lib"
     library = ctypes.CDLL(str(next(p for p in folder.iterdir() if p.name.startswith("libggml-base"))))
     library.ggml_quantize_chunk.restype = ctypes.c_size_t
-    library.ggml_quantize_chunk.argtypes = [ctypes.c_int, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3, ctypes.c_void_p]
+    pointer, whole = ctypes.c_void_p, ctypes.c_int64
+    library.ggml_quantize_chunk.argtypes = [ctypes.c_int, pointer, pointer, whole, whole, whole, pointer]
     return library
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
@@ -155,9 +156,9 @@ def test_sampling_follows_the_distribution() -> None:
     assert nucleus == {0, 1}
 
 
-def test_run_prints_as_it_goes(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
-
+def test_run_prints_as_it_goes(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = str(place / "llama.gguf")
     assert main(["llm", "run", model, "राजा", "--tokens", "8", "--context", "64", "--threads", "1"]) == 0
     assert capsys.readouterr().out.strip()
@@ -175,7 +176,8 @@ def _bad(place: Path, how: str) -> list[str]:
         "cut": ["quantize", str(bad)], "cut run": ["run", str(bad), "x"], "text": ["quantize", str(bad)],
         "type": ["quantize", str(place / "llama.gguf"), "--type", "q9"],
         "missing": ["bench", str(place / "missing.gguf")], "itself": ["quantize", str(bad), "--out", str(bad)],
-        "folder": ["convert", str(place / "nothing")], "calibrate": ["quantize", str(place / "llama"), "--type", "exl2"],
+        "folder": ["convert", str(place / "nothing")],
+        "calibrate": ["quantize", str(place / "llama"), "--type", "exl2"],
         "types": ["bench", str(bad), str(bad), "--types", "q8_0"],
         "no text": ["bench", str(place / "llama.gguf"), "--text", str(place / "no.txt")],
     }[how]
@@ -200,7 +202,7 @@ def test_a_quantized_file_is_not_quantized_again(place: Path, tmp_path: Path) ->
     small = quantize(place / "llama-tied.gguf", "q8_0", tmp_path / "small.gguf", progress=False)
     with pytest.raises(UnsupportedError, match="is quantized already"):
         quantize(small.path, "q4_0", progress=False)
-    with pytest.raises(FormatError, match="llama.cpp cannot load it"):
+    with pytest.raises(FormatError, match=r"llama\.cpp cannot load it"):
         (tmp_path / "bad.gguf").write_bytes(small.path.read_bytes()[:5000])
         Engine(tmp_path / "bad.gguf", Flags(threads=1))
 

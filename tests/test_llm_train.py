@@ -69,7 +69,7 @@ def test_an_interrupted_run_goes_on(corpus: Path, tmp_path: Path) -> None:
     assert result.epochs == 2
     a, b = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
     assert all(torch.equal(a[k], b[k]) for k in a)
-    with pytest.raises(InputError, match="checkpoint of another run .other settings"):
+    with pytest.raises(InputError, match=r"checkpoint of another run .other settings"):
         train(corpus, dataclasses.replace(SMALL, seed=1), tmp_path / "parts", progress=False)
 
 
@@ -133,7 +133,7 @@ def test_wrong_texts_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_vocabulary_smaller_than_the_alphabet_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a vocabulary of 270 is too small: the text has [0-9]+ different characters"):
+    with pytest.raises(InputError, match=r"a vocabulary of 270 is too small: the text has [0-9]+ different characters"):
         tokenizer.train(lm.TEXT, 270, tmp_path)
     with pytest.raises(InputError, match="no tokenizer of 4000 tokens"):
         tokenizer.train(lm.TEXT, 4000, tmp_path)
@@ -167,8 +167,8 @@ def test_the_whole_path_on_hindi(architecture: str, shared: Path, tmp_path: Path
     from ratti.llm.llamacpp import Flags
 
     stories = shared / "data/text/hindi_stories"
-    config = LanguageConfig(architecture=architecture, vocabulary=1024, context=128, layers=2, epochs=4, steps_per_epoch=40,
-                            kv_heads=2 if architecture == "llama" else 4)
+    config = LanguageConfig(architecture=architecture, vocabulary=1024, context=128, layers=2, epochs=4,
+                            steps_per_epoch=40, kv_heads=2 if architecture == "llama" else 4)
     train(stories / "train.txt", config, tmp_path / "model", progress=False)
     flags = Flags(context=128, threads=1)
     result = bench(tmp_path / "model", ["q8_0", "q4_k_m", "q4_0"], stories / "test.txt", flags, window=128)

@@ -159,8 +159,8 @@ def _train(a: argparse.Namespace) -> int:
 
     fields = {f.name for f in dataclasses.fields(LanguageConfig)}
     given = {k: v for k, v in vars(a).items() if k in fields and v is not None}
-    result = train(Path(a.text), LanguageConfig(**given), Path(a.out), teacher=_path(a.teacher), initial=_path(a.initial),
-                   progress=not a.quiet)
+    result = train(Path(a.text), LanguageConfig(**given), Path(a.out), teacher=_path(a.teacher),
+                   initial=_path(a.initial), progress=not a.quiet)
     show_as(result, a.json, tables.trained)
     return 0
 
@@ -204,7 +204,7 @@ def _lines() -> Any:
 SUB_VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]] = {
     "fit": ("does MODEL fit a phone or a gateway: memory, speed, the best file and flags", _fit_arguments, _fit),
     "convert": ("a Hugging Face folder to GGUF", _convert_arguments, _convert),
-    "quantize": ("a float model to 4 to 8 bits: GGUF's K-quants, or EXL2 for GPU gateways", _quantize_arguments, _quantize),
+    "quantize": ("a float model to 4 to 8 bits: K-quants, or EXL2 for GPU gateways", _quantize_arguments, _quantize),
     "bench": ("perplexity, speed and memory of GGUF files here", _bench_arguments, _bench),
     "train": ("a small model of your own from a text, with its own tokenizer", _train_arguments, _train),
     "run": ("chat with a .gguf, or let it continue a text", _run_arguments, _run),

@@ -1,4 +1,4 @@
-"""Full-size GGUF files with random blocks and no meaning: sizes, memory and speed of a model whose weights are not here."""
+"""Full-size GGUF files with random blocks: sizes, memory and speed of a model whose weights are not here."""
 
 from __future__ import annotations
 

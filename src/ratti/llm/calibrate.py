@@ -1,4 +1,4 @@
-"""What the linear layers of a model see on a text: layer by layer, so that one layer's weights are in memory at a time."""
+"""What the linear layers of a model see on a text, layer by layer: one layer's weights are in memory at a time."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SAMPLES, LENGTH = 32, 256  # windows of the text, tokens each
 
 @dataclass(frozen=True)
 class Seen:
-    """A layer with the statistics of what its linear layers took in, by module name relative to the layer.
+    """The linear layers of a layer, by module name relative to it, with statistics of what they took in.
 
     `moments`: sum of x xᵀ (columns, columns) where `full`, else sum of x² (columns,), float64; over `count` tokens.
     """
 
     index: int  # of the layer; the number of layers for the output matrix
-    module: nn.Module
+    linears: dict[str, models.Linear]
     moments: dict[str, Tensor]
     count: int
 
@@ -59,17 +59,17 @@ def stream(folder: Folder, ids: Tensor, full: bool, cores: int = 1) -> Iterator[
         hidden = functional.embedding(ids, table)
         turn = models.rotation(shape, ids.shape[1])
         for index in range(shape.layers):
-            layer = models.Layer(shape, folder.architecture.fused).eval()
+            layer: nn.Module = models.Layer(shape, folder.architecture.fused).eval()
             prefix = f"model.layers.{index}."
             layer.load_state_dict({t.name.removeprefix(prefix): torch.from_numpy(folder.weights(t.name))
                                    for t in folder.architecture.layer_tensors(shape, index)})
             moments: dict[str, Tensor] = {}
-            hooks = [module.register_forward_pre_hook(partial(_collect, moments, name, full))
-                     for name, module in layer.named_modules() if isinstance(module, models.Linear)]
+            linears = {name: m for name, m in layer.named_modules() if isinstance(m, models.Linear)}
+            hooks = [m.register_forward_pre_hook(partial(_collect, moments, name, full)) for name, m in linears.items()]
             after = _forward(layer, hidden, turn)
             for hook in hooks:
                 hook.remove()
-            yield Seen(index, layer, moments, ids.numel())
+            yield Seen(index, linears, moments, ids.numel())
             hidden = _forward(layer, hidden, turn) if full else after
         norm = models.Norm(shape.hidden, shape.norm_epsilon)
         norm.load_state_dict({"weight": torch.from_numpy(folder.weights("model.norm.weight"))})
@@ -78,7 +78,7 @@ def stream(folder: Folder, ids: Tensor, full: bool, cores: int = 1) -> Iterator[
         moments = {}
         with torch.inference_mode():
             _collect(moments, "lm_head", full, head, (norm(hidden),))
-        yield Seen(shape.layers, head, moments, ids.numel())
+        yield Seen(shape.layers, {"lm_head": head}, moments, ids.numel())
 
 
 def _forward(layer: nn.Module, hidden: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:

@@ -133,7 +133,7 @@ def _rows(model: Folder, tensor: Tensor) -> Iterator[Array]:
 
 
 def interleaved(rows: int, heads: int) -> Array:
-    """Order of rows in which each head's two halves alternate: GGUF's Llama turns neighbors (2i, 2i + 1), Hugging Face's
-    turns (i, i + half).
+    """Order of rows in which each head's two halves alternate: GGUF's Llama turns neighbors (2i, 2i + 1), Hugging
+    Face's turns (i, i + half).
     """
     return np.arange(rows).reshape(heads, 2, -1).swapaxes(1, 2).reshape(-1)

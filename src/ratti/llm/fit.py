@@ -23,10 +23,10 @@ BY_QUALITY = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_k_s", "q4_0")
 CONTEXTS = (8192, 4096, 2048, 1024, 512, 256)
 # From the fastest and best to the most frugal: what each saves costs a little speed or precision.
 TIERS = (
-    {"repack": True, "batch": 512, "cache": "f16"},
-    {"repack": False, "batch": 512, "cache": "f16"},
-    {"repack": False, "batch": 64, "cache": "f16"},
-    {"repack": False, "batch": 64, "cache": "q8_0"},
+    Flags(),
+    Flags(repack=False),
+    Flags(repack=False, batch=64),
+    Flags(repack=False, batch=64, cache="q8_0"),
 )
 COMFORT = 0.9  # of the usable memory: predictions are within a tenth of what was measured
 
@@ -176,7 +176,7 @@ def speed(shape: Shape, tensors: Sequence[TensorPlan], kv: int, host: Host) -> S
 
 def _option(name: str, shape: Shape, tensors: Sequence[TensorPlan], host: Host, context: int, usable: int) -> Option:
     for tier in TIERS:
-        flags = Flags(context=context, batch=int(tier["batch"]), cache=str(tier["cache"]), repack=bool(tier["repack"]))
+        flags = replace(tier, context=context)
         found = memory.memory(shape, tensors, flags, host.extensions)
         if found.total <= usable:
             break
@@ -196,8 +196,8 @@ def _advice(chosen: Option, options: Sequence[Option], shape: Shape, files: dict
         if longer > context:
             lines.append(f"a context of {longer} fits, too, with frugal flags")
         if not chosen.flags.repack and host.extensions:
-            lines.append("--no-repack gives up the faster kernels, mostly when reading a prompt, for a second copy of the "
-                         "weights that does not fit")
+            lines.append("--no-repack gives up the faster kernels, mostly when reading a prompt: their second copy of "
+                         "the weights does not fit")
         return lines
     least = min(options, key=lambda o: o.memory.total)
     lines.append(f"even {least.type} with the most frugal flags takes {_mib(least.memory.total)}, "

@@ -77,10 +77,12 @@ def installed() -> bool:
 _messages: list[str] = []
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
-def _log(level: int, text: bytes | None, data: Any) -> None:
+def _keep(level: int, text: bytes | None, data: Any) -> None:
     if level == LOG_ERROR and text:
         _messages.append(text.decode("utf-8", "replace").strip())
+
+
+_log = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(_keep)  # kept alive for the library
 
 
 class Engine:

@@ -1,4 +1,4 @@
-"""Measures one GGUF file in a process of its own, so that peak memory is the file's alone: `python -m ratti.llm.measure`.
+"""Measures one GGUF file in a process of its own, so that peak memory is its alone: `python -m ratti.llm.measure`.
 
 Reads a JSON object on standard input (path, flags, what to measure) and writes one on standard output.
 """

@@ -2,8 +2,8 @@
 
 Weights: the file, mapped and read whole. Repack: where the processor has the kernels, a second, anonymous copy of the
 matrices in an order that these like. Cache: keys and values of the context, exact. Compute: buffers of the graph; the
-largest are the logits and two hidden states of each token of a batch, or a feed-forward layer's. Process: the library, the
-vocabulary, the graph. Checked against measured peaks (`fit --measure`, docs/llm.md).
+largest are the logits and two hidden states of each token of a batch, or a feed-forward layer's. Process: the library,
+the vocabulary, the graph. Checked against measured peaks (`fit --measure`, docs/llm.md).
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Memory:
 def memory(shape: Shape, tensors: Sequence[TensorPlan], flags: Flags, extensions: Collection[str]) -> Memory:
     """Memory of a file with `tensors` on a processor with `extensions` (of `REPACKED`)."""
     kinds = {kind for extension in extensions for kind in REPACKED.get(extension, ())} if flags.repack else set()
-    repack = sum(t.bytes for t in tensors if t.type.name in kinds and _is_multiplied(t) and t.shape[0] % REPACK_ROWS == 0)
+    matrices = [t for t in tensors if t.type.name in kinds and _is_multiplied(t)]
+    repack = sum(t.bytes for t in matrices if t.shape[0] % REPACK_ROWS == 0)
     return Memory(
         weights=sum(t.bytes for t in tensors),
         kv=kv_bytes(shape, flags.context, flags.cache),

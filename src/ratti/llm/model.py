@@ -1,6 +1,6 @@
 """Llama and Phi-3 in PyTorch: to train small ones, to calibrate quantizers, to measure perplexity without llama.cpp.
 
-Modules and parameters have the names of a Hugging Face folder. Legend: B batch, T tokens, D hidden, H heads, E head size.
+Modules and parameters have the names of a Hugging Face folder. Legend: B batch, T tokens, H heads, E head size.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Attention(nn.Module):
         mask = _window(tokens, s.sliding_window)
         out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None,
                                                       enable_gqa=s.heads != s.kv_heads)
-        return self.o_proj(out.transpose(1, 2).reshape(batch, tokens, -1))
+        joined: Tensor = self.o_proj(out.transpose(1, 2).reshape(batch, tokens, -1))
+        return joined
 
 
 class FeedForward(nn.Module):
@@ -86,7 +87,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up_proj(x).chunk(2, -1) if self.fused else (self.gate_proj(x), self.up_proj(x))
-        return self.down_proj(functional.silu(gate) * up)
+        down: Tensor = self.down_proj(functional.silu(gate) * up)
+        return down
 
 
 class Layer(nn.Module):
@@ -101,7 +103,8 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), turn)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+        return out
 
 
 class Trunk(nn.Module):

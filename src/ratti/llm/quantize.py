@@ -42,13 +42,14 @@ class Quantized:
         return {"schema": "ratti.llm.quantize/1", **asdict(self), "path": str(self.path)}
 
 
-def quantize(source: Path, type: str = "q4_k_m", out: Path | None = None, *, importance: Mapping[str, Array] | None = None,
+def quantize(source: Path, type: str = "q4_k_m", out: Path | None = None, *,
+             importance: Mapping[str, Array] | None = None,
              engine: str = "auto", threads: int = 0, progress: bool = True) -> Quantized:
     """Writes `source` (F32, F16 or BF16) in the file type `type`.
 
     Args:
         importance: mean squares of each column's activations by tensor (`importance.measure`).
-        engine: own (no compiler, no binding), llama.cpp, or auto: llama.cpp where it is installed. Both give equal bytes.
+        engine: own (needs nothing else), llama.cpp, or auto: llama.cpp where it is installed. Both give equal bytes.
 
     Raises:
         InputError, FormatError: no file, a damaged one, an unknown type, a full disk.

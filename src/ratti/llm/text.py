@@ -1,7 +1,7 @@
 """Text as tokens, and perplexity by one protocol wherever it is measured.
 
-The tokens of a text are cut into windows of `context - 1`; each window is begun with the begin token, and every token of
-it is predicted from those before it in the window. Perplexity is the exponential of the mean negative log likelihood.
+The tokens of a text are cut into windows of `context - 1`; each window is begun with the begin token, and every token
+of it is predicted from those before it. Perplexity is the exponential of the mean negative log likelihood.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def windows(tokens: Array, context: int, begin: int) -> Iterator[Array]:
 def score(tokens: Array, characters: int, context: int, begin: int, logits_of: Callable[[Array], Array]) -> Score:
     """The score of a model whose `logits_of(window (T,))` gives logits (T, vocabulary) float32."""
     if len(tokens) < LEAST_TOKENS:
-        raise DataError(f"a text of {len(tokens)} tokens is too short to measure perplexity; give {LEAST_TOKENS} or more")
+        raise DataError(f"a text of {len(tokens)} tokens is too short to measure perplexity: give {LEAST_TOKENS}")
     nats, count = 0.0, 0
     for window in windows(tokens, context, begin):
         logits = logits_of(window)[:-1].astype(np.float64)

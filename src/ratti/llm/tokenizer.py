@@ -74,7 +74,7 @@ def train(text: str, vocabulary: int, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Piece:
-    """One entry of a SentencePiece vocabulary; `kind` as GGUF counts: 1 normal, 2 unknown, 3 control, 5 unused, 6 byte."""
+    """One entry of a vocabulary; `kind` as GGUF counts: 1 normal, 2 unknown, 3 control, 5 unused, 6 byte."""
 
     text: str
     score: float

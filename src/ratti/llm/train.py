@@ -43,7 +43,7 @@ EVALUATED_WINDOWS = 64
 
 @dataclass(frozen=True)
 class LanguageConfig:
-    """What to train and how. An epoch is `steps_per_epoch` steps; the learning rate follows a cosine after a warm-up."""
+    """What to train and how. An epoch is `steps_per_epoch` steps; the learning rate is a cosine after a warm-up."""
 
     architecture: str = "llama"
     vocabulary: int = 2048
@@ -141,7 +141,12 @@ def train(path: Path, config: LanguageConfig, out: Path, *, teacher: Path | None
             shutil.copyfile(given[0] / name, out / name)
         config = dataclasses.replace(config, vocabulary=sources[0].shape.vocabulary)
     elif not (out / "tokenizer.model").is_file():
-        tokenizer.train(content, config.vocabulary, out)
+        try:
+            tokenizer.train(content, config.vocabulary, out)
+        except InputError:
+            if not any(out.iterdir()):
+                out.rmdir()
+            raise
     shape = config.shape
     if initial is not None and sources[-1].shape != shape:
         raise InputError(f"{initial}: its shape is not the one asked for; give the same sizes, or leave it out")
@@ -167,7 +172,7 @@ def train(path: Path, config: LanguageConfig, out: Path, *, teacher: Path | None
                 if on_epoch is not None:
                     on_epoch(epoch)
         state.model.load_state_dict(state.best)
-    weights.write(out / SINGLE, {k: v for k, v in state.model.state_dict().items()}, {"format": "pt"})
+    weights.write(out / SINGLE, dict(state.model.state_dict().items()), {"format": "pt"})
     best = state.history[state.best_epoch - 1]
     return LanguageResult(out, architectures.load(config.architecture).parameters(shape), float(np.exp(best.val_loss)),
                           len(parts[0]), tokenizer.cost(processor, content), len(state.history), state.best_epoch,
@@ -208,11 +213,12 @@ def _epoch(state: State, config: LanguageConfig, parts: list[Array], teacher: nn
         for group in state.optimizer.param_groups:
             group["lr"] = config.rate((number - 1) * config.steps_per_epoch + i)
         starts = rng.integers(0, len(parts[0]) - config.context, config.batch)
-        batch = torch.from_numpy(np.stack([np.concatenate(([BEGIN], parts[0][s : s + config.context])) for s in starts]))
+        samples = [np.concatenate(([BEGIN], parts[0][s : s + config.context])) for s in starts]
+        batch = torch.from_numpy(np.stack(samples))
         inputs, targets = batch[:, :-1], batch[:, 1:]
         loss, own = _loss(state.model, inputs, targets, teacher, config)
         state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)
         state.optimizer.step()
         total += float(own)
@@ -237,8 +243,8 @@ def _loss(model: nn.Module, inputs: Tensor, targets: Tensor, teacher: nn.Module 
     with torch.inference_mode():
         wanted = teacher(inputs)
     t = config.temperature
-    theirs = functional.kl_div((logits / t).log_softmax(-1).flatten(0, 1), (wanted.clone() / t).log_softmax(-1).flatten(0, 1),
-                               log_target=True, reduction="batchmean") * t * t
+    said, hoped = ((x / t).log_softmax(-1).flatten(0, 1) for x in (logits, wanted.clone()))
+    theirs = functional.kl_div(said, hoped, log_target=True, reduction="batchmean") * t * t
     return (1 - config.distillation) * own + config.distillation * theirs, own.detach()
 
 

@@ -70,8 +70,8 @@ def fit(result: FitResult) -> str:
 def bench(result: BenchResult) -> str:
     """One row a file; perplexity against the first."""
     columns: dict[str, JustifyMethod] = {"file": "left"}
-    columns |= dict.fromkeys(("MB", "bits/weight", "perplexity", "against first", "bits/char", "tokens/s", "prompt tok/s",
-                              "peak RSS"), "right")
+    figures = ("MB", "bits/weight", "perplexity", "against first", "bits/char", "tokens/s", "prompt tok/s", "peak RSS")
+    columns |= dict.fromkeys(figures, "right")
     rows: list[Sequence[RenderableType]] = []
     for row in result.rows:
         rows.append((
@@ -115,8 +115,8 @@ def trained(result: LanguageResult) -> str:
     """What was made and what to do with it."""
     c, folder = result.cost, Path(result.folder)
     return "\n".join((
-        f"{folder}: {result.parameters / 1e6:.2f} M parameters, validation perplexity {result.validation_perplexity:.2f} "
-        f"(best epoch {result.best_epoch} of {result.epochs}), {result.seconds:.0f} s",
+        f"{folder}: {result.parameters / 1e6:.2f} M parameters, validation perplexity "
+        f"{result.validation_perplexity:.2f} (epoch {result.best_epoch} of {result.epochs}), {result.seconds:.0f} s",
         f"tokenizer: {c.tokens:,} tokens for {c.characters:,} characters ({c.characters_per_token:.2f} a token) in "
         f"{c.bytes:,} bytes; {c.byte_tokens:,} tokens stand for single bytes",
         "",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..shape import Rope, Shape
+from ..shape import Shape
 from . import _config
 
 
@@ -53,7 +53,6 @@ class Architecture:
     fused: bool  # qkv and gate_up are one matrix each
     metadata: Callable[[Shape], dict[str, Any]]
     factors: Callable[[Shape], dict[str, tuple[float, ...]]]  # rope tensors that GGUF wants
-    context_limit: Callable[[Shape], int] = lambda shape: shape.context
 
     def read(self, config: dict[str, Any], where: str) -> Shape:
         """The shape in a Hugging Face configuration, old style or new. FormatError names what is missing or wrong."""
@@ -88,7 +87,8 @@ class Architecture:
         return total
 
 
-def linear(name: str, gguf: str, rows: int, columns: int, rotary_heads: int = 0, parts: tuple[Part, ...] = ()) -> Tensor:
+def linear(name: str, gguf: str, rows: int, columns: int, rotary_heads: int = 0,
+           parts: tuple[Part, ...] = ()) -> Tensor:
     """A linear layer; `parts` where it is fused."""
     return Tensor(f"{name}.weight", f"{gguf}.weight", (rows, columns), rotary_heads, parts or (Part(name, 0, rows),))
 
@@ -97,9 +97,4 @@ def norm(name: str, gguf: str, width: int) -> Tensor:
     return Tensor(f"{name}.weight", f"{gguf}.weight", (width,))
 
 
-def no_factors(shape: Shape) -> dict[str, tuple[float, ...]]:
-    """Rotary embedding by formula alone."""
-    return {}
-
-
-__all__ = ["Architecture", "Part", "Rope", "Shape", "Tensor", "linear", "no_factors", "norm"]
+__all__ = ["Architecture", "Part", "Shape", "Tensor", "linear", "norm"]

@@ -1,8 +1,8 @@
 """Which group of rows gets how many bits, so that the average meets a target and the outputs change least.
 
-Each group's error at each number of bits is measured by plain rounding, weighed by how much its rows are used, as a share
-of the layer's output. Bits are handed out by one price for all (Lagrange's multiplier, found by bisection); within a
-layer they do not increase from row to row, because the kernels take them so.
+Each group's error at each number of bits is measured by plain rounding, weighed by how much its rows are used, as a
+share of the layer's output. Bits are handed out by one price for all (a Lagrange multiplier, by bisection); within
+a layer they do not increase from row to row, because the kernels take them so.
 """
 
 from __future__ import annotations

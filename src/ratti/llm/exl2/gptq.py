@@ -1,5 +1,5 @@
-"""GPTQ (Frantar et al. 2022) with activation order: rows are rounded one by one, the most used first, and what each loses
-is made good in the rows that follow.
+"""GPTQ (Frantar et al. 2022) with activation order: rows are rounded one by one, the most used first, and what each
+loses is made good in the rows that follow.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ...types import Array
 from .layout import GROUP, Codes, step
 
 DAMPING = 0.01  # of the mean of the Hessian's diagonal
+LEAST_FACTOR = np.float32(1e-5)  # step() divides it by 256: it must not underflow
 FACTORS = (1.0, 0.92, 0.84)  # tried for the largest step of a group
 SCALES = 16
 ATTEMPTS = 8
@@ -63,7 +64,7 @@ def choose_scales(group: Array, bits: int) -> tuple[Array, np.float16]:
     largest = np.float32(np.abs(group).max() / (zero - 0.5 if bits > 2 else zero))
     best_scales, best_factor, best = np.zeros(group.shape[1], np.uint8), np.float16(0), np.inf
     for share in FACTORS:
-        factor = np.float16(max(largest * np.float32(share), np.float32(1e-5)))  # step() divides by 256: not to underflow
+        factor = np.float16(max(largest * np.float32(share), LEAST_FACTOR))
         errors = np.stack([_error(group, step(np.array([s]), factor).astype(np.float32), zero) for s in range(SCALES)])
         scales = errors.argmin(0)
         total = float(errors.min(0).sum())
@@ -89,6 +90,7 @@ def _inverse_factor(moments: Tensor) -> Tensor:
         if not failed:
             upper, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)
             if not failed:
-                return upper.float()
+                found: Tensor = upper.float()
+                return found
         damping *= 10
     raise RattiError("GPTQ: the activations' second moments cannot be inverted; calibrate with more text")

@@ -1,8 +1,8 @@
 """How EXL2 stores one linear layer, and what its kernels make of it.
 
-Rows are inputs, columns outputs: the transpose of PyTorch's weight. Rows are sorted by importance and cut into groups of
-32; a group has its number of bits, 4-bit scales, one a column, and one float16 factor. 32 rows of b bits fill b words of
-32 bits a column, lowest bits first. A weight is (code - 2^(b-1)) * (scale + 1)² * factor / 256 in float16.
+Rows are inputs, columns outputs: the transpose of PyTorch's weight. Rows are sorted by importance and cut into groups
+of 32; a group has its number of bits, 4-bit scales, one a column, and a float16 factor. 32 rows of b bits fill b words
+of 32 bits a column, lowest bits first. A weight is (code - 2^(b-1)) * (scale + 1)² * factor / 256 in float16.
 
 `q_weight` (words, columns) int32, `q_scale` (groups, columns / 8) int32, `q_scale_max` (groups,) float16,
 `q_groups` (2 * groups,) int16: bits and first word of each, `q_invperm` (rows,) int32: where each input's row lies.
@@ -30,8 +30,8 @@ class Codes:
     """A quantized linear layer before it is packed.
 
     `codes` (rows, columns) uint8 in the order of importance, `scales` (groups, columns) uint8 from 0 to 15, `factors`
-    (groups,) float16, `bits` of each group, not increasing (the kernels take them so), `order` (rows,): the input of each
-    row.
+    (groups,) float16, `bits` of each group, not increasing (the kernels take them so), `order` (rows,): the input of
+    each row.
     """
 
     codes: Array
@@ -54,7 +54,7 @@ class Codes:
         return sum(GROUP * b * columns + 4 * columns + 16 for b in self.bits)
 
 
-def step(scales: Array, factor: Array) -> Array:
+def step(scales: Array, factor: np.float16) -> Array:
     """float16 steps: (scale + 1)² times factor / 256, each product rounded, as the kernels do."""
     whole = scales.astype(np.int32) + 1
     found: Array = (whole * whole).astype(np.float16) * (factor * np.float16(1 / 256))

@@ -67,7 +67,7 @@ def quantize(source: Path, text: Path, bits: float = 4.0, out: Path | None = Non
                 break
             say(f"measuring layer {seen.index + 1} of {folder.shape.layers}")
             for module, part in parts:
-                weight = seen.module.get_submodule(module).weight[part.start : part.start + part.rows]
+                weight = seen.linears[module].weight[part.start : part.start + part.rows]
                 demands.append(demand(weight, seen.moments[module]))
         chosen = allocate(demands, bits)
         plan = iter(chosen)
@@ -75,14 +75,14 @@ def quantize(source: Path, text: Path, bits: float = 4.0, out: Path | None = Non
         for seen in calibrate.stream(folder, ids, full=True):
             if seen.index == folder.shape.layers:
                 groups = (HEAD_BITS,) * (folder.shape.hidden // GROUP)
-                made = round_layer(seen.module.weight, seen.moments["lm_head"], groups)
+                made = round_layer(seen.linears["lm_head"].weight, seen.moments["lm_head"], groups)
                 tensors["model.norm.weight"] = _half(folder, "model.norm.weight")
                 tensors |= _named("lm_head", made)
                 continue
             say(f"rounding layer {seen.index + 1} of {folder.shape.layers}")
             prefix = f"model.layers.{seen.index}."
             for module, part in parts:
-                weight = seen.module.get_submodule(module).weight
+                weight = seen.linears[module].weight
                 rows = slice(part.start, part.start + part.rows)
                 made = round_layer(weight[rows], seen.moments[module], next(plan))
                 with torch.no_grad():
@@ -92,8 +92,8 @@ def quantize(source: Path, text: Path, bits: float = 4.0, out: Path | None = Non
                 tensors[prefix + norm] = _half(folder, prefix + norm)
         safetensors.write(place / SINGLE, tensors, {"format": "pt"})
         _write_config(folder, place, bits, text, len(ids), ids.shape[1])
-    rows = [b for of in chosen for b in of]
-    shares = {b: rows.count(b) / len(rows) for b in sorted(set(rows))}
+    groups_at = [b for of in chosen for b in of]
+    shares = {b: groups_at.count(b) / len(groups_at) for b in sorted(set(groups_at))}
     return Exl2Result(path, average(demands, chosen), HEAD_BITS, (path / SINGLE).stat().st_size, shares)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import FormatError, InputError, MissingDependencyError
+from ...errors import FormatError, InputError, MissingDependencyError, UnsupportedError
 from ...types import Array
 
 MAGIC = b"GGUF"
@@ -76,7 +76,7 @@ class GgufFile:
 
         kind = quants.by_id(tensor.type)
         if kind is None:
-            raise FormatError(f"{self.path}: tensor '{tensor.name}' has block type {tensor.type}, which is not read here")
+            raise UnsupportedError(f"{self.path}: tensor '{tensor.name}': unknown block type {tensor.type}")
         return kind.dequantize(np.asarray(self.raw(tensor))).reshape(tensor.shape)
 
 

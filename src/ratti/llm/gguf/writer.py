@@ -37,7 +37,7 @@ def write(path: Path, metadata: Mapping[str, Any], tensors: Sequence[TensorPlan]
     """Writes `path` whole or not at all.
 
     Args:
-        metadata: plain values (the type follows from the Python type) or `Value`s as read; `general.architecture` in it.
+        metadata: plain values (their type follows from Python's) or `Value`s as read; `general.architecture` in it.
         data: the bytes of a tensor, in pieces of uint8, in order.
 
     Raises:
@@ -60,6 +60,7 @@ def write(path: Path, metadata: Mapping[str, Any], tensors: Sequence[TensorPlan]
             writer.write_header_to_file(part)
             writer.write_kv_data_to_file()
             writer.write_ti_data_to_file()
+            assert writer.fout is not None  # opened by the header
             file = writer.fout[0]
             _pad(file)
             for t in tensors:

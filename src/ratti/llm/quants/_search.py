@@ -14,7 +14,8 @@ from .base import TINY
 F = np.float32
 
 
-def scale_and_minimum(x: Array, w: Array, top: int, first: float, step: float, steps: int) -> tuple[Array, Array, Array]:
+def scale_and_minimum(x: Array, w: Array, top: int, first: float, step: float,
+                      steps: int) -> tuple[Array, Array, Array]:
     """(scale, minus minimum, codes) with codes 0 to `top` and x ~ scale * code - minus minimum.
 
     Candidates stretch the range by first + step * i, i = 0 to `steps`; `w` weighs squared errors.

@@ -1,7 +1,7 @@
 """Phones and gateways: computers with an operating system, for language models. A TOML file each, found by its name.
 
-As with boards, every number has the source that somebody read, or says `estimated` and from what. There is no trustworthy
-published figure for phones of 2 to 4 GB; their numbers are estimates and may be off by a factor of two.
+As with boards, every number has the source that somebody read, or says `estimated` and from what. There is no
+trustworthy published figure for phones of 2 to 4 GB; their numbers are estimates and may be off by a factor of two.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ NUMBERS = ("memory_bytes", "usable_bytes", "bandwidth_bytes_per_s", "int8_ops_pe
 
 @dataclass(frozen=True)
 class Host:
-    """One computer. `usable_bytes` is what a program gets beside the system; `bandwidth_bytes_per_s` what all cores read
-    from memory in practice; `int8_ops_per_s` what they multiply and add in llama.cpp's kernels; `speed_error` the factor
-    within which a predicted speed is expected.
+    """One computer. `usable_bytes` is what a program gets beside the system; `bandwidth_bytes_per_s` what all cores
+    read from memory in practice; `int8_ops_per_s` what they multiply and add in llama.cpp's kernels; `speed_error` the
+    factor within which a predicted speed is expected.
     """
 
     id: str
@@ -88,7 +88,7 @@ def parse(host_id: str, text: str) -> Host:
         strange = set(table) - {f.name for f in fields(Host)}
         if strange:
             raise ValueError(f"unknown keys: {', '.join(sorted(strange))}")
-        lists = {"extensions": tuple(table.pop("extensions", ()))}
-        return Host(id=host_id, sources=MappingProxyType(table.pop("sources", {})), **lists, **table)
+        extensions = tuple(table.pop("extensions", ()))
+        return Host(id=host_id, extensions=extensions, sources=MappingProxyType(table.pop("sources", {})), **table)
     except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise InputError(f"host {host_id}: {error}") from None

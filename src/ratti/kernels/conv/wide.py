@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...types import DType
 from .._channels import wide_channels
-from ..base import Call, Kernel, Table, Work
+from ..base import Call, Constant, Kernel, Table, Work
 from ._sizes import LINEAR, filters, groups, sizes
 
 
@@ -21,5 +21,5 @@ class ConvWide(Kernel):
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "int8_t", filters(work).ravel())
-        constants = {"sizes": sizes(work), "groups": groups(work)}
+        constants: dict[str, Constant] = {"sizes": sizes(work), "groups": groups(work)}
         return Call("ratti_conv_wide", constants, (weights, wide_channels(work.operands, work.output)))

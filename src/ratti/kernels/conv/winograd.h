@@ -18,7 +18,7 @@
    Four output pixels of a row at a time; where neither stride nor dilation keeps the windows of two rows apart, of two
    rows, whose transformed rows are shared. The windows of all eight (four) are read before they are stored. Pairs of
    rows begin at row_begin; pixels in order. `out` may overlap `in` as `overlap` of the kernel says. */
-#define RATTI_WINOGRAD_UNROLLED 12
+#define RATTI_WINOGRAD_UNROLLED 8
 
 typedef struct {
     const uint32_t *tiles; /* two words behind */
@@ -109,7 +109,7 @@ RATTI_INLINE void ratti_winograd_window(const int8_t *in, uint32_t *tiles, int8_
     "ldrd r2, r3, [r1, #2 * ratti_at]" update "\n" \
     "smlad r6, r2, r12, r6\n smlad r7, r2, lr, r7\n smlad r10, r3, r12, r10\n smlad r11, r3, lr, r11\n"
 #define RATTI_WINOGRAD_STEPS(step) \
-    ".set ratti_at, 8\n .rept 11\n" step("") ".set ratti_at, ratti_at + 8\n .endr\n" step("!") \
+    ".set ratti_at, 8\n .rept 7\n" step("") ".set ratti_at, ratti_at + 8\n .endr\n" step("!") \
     "ldr r3, [sp, #32]\n cmp r0, r3\n"
 
 /* All channels of two tiles, rounded to the whole int8 range. On the stack: eight sums; where the product at work ends;

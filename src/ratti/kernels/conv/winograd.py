@@ -13,7 +13,7 @@ from ..base import SPARE_FLASH, Call, Kernel, Overlap, Reach, Table, Work
 from ._sizes import begins, channels, filters, groups, reach
 from .dsp import BY_FOUR, HIGH_LIMIT, constants, pack
 
-UNROLLED = 12  # steps that the assembly takes at a time
+UNROLLED = 8  # steps that the assembly takes at a time
 LIMIT = 1 << 30  # the sums of two products are twice an accumulator
 
 
@@ -52,7 +52,7 @@ class ConvWinograd(Kernel):
         # A single row of a pair costs as much to transform as both.
         _, kernel_h, _, in_c = filters(work).shape
         alone = -(-work.rows // rows) * (rows % 2) if self._together(work) == 2 else 0
-        return super().banding(work, rows) + alone * -(-work.output.shape[2] // 4) * kernel_h * in_c * 10
+        return float(super().banding(work, rows) + alone * -(-work.output.shape[2] // 4) * kernel_h * in_c * 10)
 
     def overlap(self, work: Work, operand: int) -> Overlap | None:
         _, out_h, out_w, out_c = work.output.shape

@@ -163,7 +163,7 @@ REFUSALS: dict[str, tuple[Change, type[Exception], str]] = {
     "unknown ops": (
         both(lambda m: code(m, 0, 16), lambda m: code(m, 1, 8), lambda m: code(m, 2, 16)),
         UnsupportedError,
-        r"LSTM (operator 0, 2), FLOOR (operator 1).",
+        r"LSTM \(operator 0, 2\), FLOOR \(operator 1\)\.",
     ),
     "future op": (lambda m: code(m, 0, 5000), UnsupportedError, "operator code 5000"),
     "custom op": (lambda m: code(m, 0, 32, custom_code="Magic"), UnsupportedError, "custom op 'Magic'"),

@@ -1,4 +1,4 @@
-"""Files as other tools write them: converted edges, older or narrower operators for ops that ratti has under one name."""
+"""Files as other tools write them: converted edges, several operators for what ratti has under one name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class File:
     operators: list[dict[str, Any]] = field(default_factory=list)
     codes: list[dict[str, Any]] = field(default_factory=list)
 
-    def tensor(self, shape: Sequence[int], type: str = "int8", scale: float = 0.1, zero: int = 5, name: str = "") -> int:
+    def tensor(
+        self, shape: Sequence[int], type: str = "int8", scale: float = 0.1, zero: int = 5, name: str = ""
+    ) -> int:
         quant = {"quantization": {"scale": [scale], "zero_point": [zero]}} if type in ("int8", "uint8") else {}
         self.tensors.append({"shape": list(shape), "type": TYPES[type], "buffer": 0, "name": name or "t", **quant})
         return len(self.tensors) - 1
@@ -38,10 +40,14 @@ class File:
     def constant(self, values: Any) -> int:
         data = np.asarray(values, np.int32)
         self.buffers.append({"data": np.frombuffer(data.tobytes(), np.uint8)})
-        self.tensors.append({"shape": list(data.shape), "type": TYPES["int32"], "buffer": len(self.buffers) - 1, "name": "c"})
+        self.tensors.append(
+            {"shape": list(data.shape), "type": TYPES["int32"], "buffer": len(self.buffers) - 1, "name": "c"}
+        )
         return len(self.tensors) - 1
 
-    def operator(self, name: str, inputs: Sequence[int], outputs: Sequence[int], options: str = "", **fields: Any) -> None:
+    def operator(
+        self, name: str, inputs: Sequence[int], outputs: Sequence[int], options: str = "", **fields: Any
+    ) -> None:
         code = OPERATORS.index(name)
         self.codes.append({"deprecated_builtin_code": min(code, 127), "builtin_code": code, "version": 1})
         entry: dict[str, Any] = {
@@ -55,12 +61,19 @@ class File:
         self.operators.append(entry)
 
     def bytes(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        subgraph = {"tensors": self.tensors, "inputs": list(inputs), "outputs": list(outputs), "operators": self.operators}
+        subgraph = {
+            "tensors": self.tensors,
+            "inputs": list(inputs),
+            "outputs": list(outputs),
+            "operators": self.operators,
+        }
         model = {"version": 3, "operator_codes": self.codes, "subgraphs": [subgraph], "buffers": self.buffers}
         return write("Model", model)
 
 
-def one(name: str, shape: Sequence[int], out: Sequence[int], *constants: Any, options: str = "", **fields: Any) -> bytes:
+def one(
+    name: str, shape: Sequence[int], out: Sequence[int], *constants: Any, options: str = "", **fields: Any
+) -> bytes:
     """A file of one operator whose constants come after its input."""
     f = File()
     x, y = f.tensor(shape), f.tensor(out)
@@ -83,8 +96,16 @@ FILES = {
     "expand_dims": one("EXPAND_DIMS", (1, 6), (1, 1, 6), 1),
     "slice": one("SLICE", (1, 4, 5, 3), (1, 2, 3, 3), [0, 1, 2, 0], [-1, 2, -1, 3], options="SliceOptions"),
     "strided_slice": one(
-        "STRIDED_SLICE", (1, 6, 5, 3), (1, 2, 3), [0, -1, 0, 0], [0, 0, -1, 0], [1, 1, 2, 1],
-        options="StridedSliceOptions", begin_mask=0b1001, end_mask=0b1001, shrink_axis_mask=0b0010,
+        "STRIDED_SLICE",
+        (1, 6, 5, 3),
+        (1, 2, 3),
+        [0, -1, 0, 0],
+        [0, 0, -1, 0],
+        [1, 1, 2, 1],
+        options="StridedSliceOptions",
+        begin_mask=0b1001,
+        end_mask=0b1001,
+        shrink_axis_mask=0b0010,
     ),
     "strided_slice_back": one(
         "STRIDED_SLICE", (1, 6), (1, 3), [0, -1], [1, 0], [1, -2], options="StridedSliceOptions", end_mask=0b01

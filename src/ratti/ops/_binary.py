@@ -37,7 +37,9 @@ class Binary(Op):
         try:
             return (np.broadcast_shapes(*shapes),)
         except ValueError:
-            raise ValueError(f"operands of shapes {shapes[0]} and {shapes[1]}; neither can be repeated to fit") from None
+            raise ValueError(
+                f"operands of shapes {shapes[0]} and {shapes[1]}; neither can be repeated to fit"
+            ) from None
 
     def evaluate(
         self, inputs: Sequence[Array], types: Sequence[TensorType], outputs: Sequence[TensorType]

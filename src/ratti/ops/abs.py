@@ -27,7 +27,6 @@ class Abs(Unary):
         distance = np.abs(codes - input.zero_point)
         return rescale(distance + input.zero_point, input, output)
 
-
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
         yield from cls.unary_cases(

@@ -65,6 +65,10 @@ class ArgMax(Op):
 
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
-        for label, shape, axis in (("classes", (1, 10), 1), ("channels", (1, 3, 4, 6), 3), ("columns", (1, 3, 5, 2), 2)):
+        for label, shape, axis in (
+            ("classes", (1, 10), 1),
+            ("channels", (1, 3, 4, 6), 3),
+            ("columns", (1, 3, 5, 2), 2),
+        ):
             (out,) = cls(axis).infer_shapes(shape)
             yield Case(label, cls(axis), (Operand(int8(shape, 0.1, 5)),), (TensorType(out, DType.INT32),))

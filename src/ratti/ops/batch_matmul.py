@@ -21,7 +21,10 @@ def depth_in_range(op: BatchMatmul, operands: Sequence[Operand], outputs: Sequen
 
 @dataclass(frozen=True)
 class BatchMatmul(Op):
-    """(…, M, K) @ (…, K, N) -> (…, M, N); leading dimensions of 1 are repeated. A transposed operand has its last two swapped."""
+    """(…, M, K) @ (…, K, N) -> (…, M, N); leading dimensions of 1 are repeated.
+
+    A transposed operand has its last two dimensions swapped.
+    """
 
     transposed: bool = False
     transposed_other: bool = False
@@ -63,9 +66,7 @@ class BatchMatmul(Op):
     ) -> tuple[Array, ...]:
         out = outputs[0]
         real = out.dtype is DType.FLOAT32
-        a, b = (
-            x.astype(np.float64) - (0 if real else t.zero_point) for x, t in zip(inputs, types, strict=True)
-        )
+        a, b = (x.astype(np.float64) - (0 if real else t.zero_point) for x, t in zip(inputs, types, strict=True))
         a = a.swapaxes(-1, -2) if self.transposed else a
         b = b.swapaxes(-1, -2) if self.transposed_other else b
         if real:

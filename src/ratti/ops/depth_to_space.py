@@ -34,7 +34,9 @@ class DepthToSpace(Move):
     def move(self, arrays: Sequence[Array], fill: float) -> tuple[Array, ...]:
         x, b = arrays[0], self.block
         n, h, w, c = x.shape
-        return (x.reshape(n, h, w, b, b, c // (b * b)).transpose(0, 1, 3, 2, 4, 5).reshape(n, h * b, w * b, c // (b * b)),)
+        return (
+            x.reshape(n, h, w, b, b, c // (b * b)).transpose(0, 1, 3, 2, 4, 5).reshape(n, h * b, w * b, c // (b * b)),
+        )
 
     @classmethod
     def from_tflite(
@@ -49,6 +51,10 @@ class DepthToSpace(Move):
 
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
-        for label, shape, block in (("two", (1, 2, 3, 12), 2), ("three", (1, 3, 2, 18), 3), ("one_channel", (1, 3, 4, 4), 2)):
+        for label, shape, block in (
+            ("two", (1, 2, 3, 12), 2),
+            ("three", (1, 3, 2, 18), 3),
+            ("one_channel", (1, 3, 4, 4), 2),
+        ):
             (out,) = cls(block).infer_shapes(shape)
             yield Case(label, cls(block), (Operand(int8(shape, 0.1, 5)),), (int8(out, 0.1, 5),))

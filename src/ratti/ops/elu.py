@@ -30,7 +30,6 @@ class Elu(Unary):
         scaled = (y * (np.float32(1) / np.float32(output.scale))).astype(np.float64)
         return (np.trunc(scaled + np.copysign(0.5, scaled)) + output.zero_point).astype(np.int64)
 
-
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
         yield from cls.unary_cases((0.05, -10, 0.05, -10), (0.02, 0, 0.017, -60), (0.1, 100, 0.03, 5))

@@ -25,7 +25,6 @@ def scale_in_range(op: Op, operands: Sequence[Operand], outputs: Sequence[Tensor
     return -15 <= to_output[1] <= 0 and -15 <= to_reluish[1] <= 15
 
 
-
 @dataclass(frozen=True)
 class HardSwish(Unary):
     """x * clamp(x + 3, 0, 6) / 6, in the 16-bit arithmetic of TFLite's reference."""
@@ -35,7 +34,8 @@ class HardSwish(Unary):
     constraints = (scale_in_range,)
 
     def real(self, x: Array) -> Array:
-        return x * np.clip(x + 3, 0, 6) / 6
+        y: Array = x * np.clip(x + 3, 0, 6) / 6
+        return y
 
     def codes(self, codes: Array, input: TensorType, output: TensorType) -> Array:
         to_output, to_reluish = self.multipliers(input, output)
@@ -58,15 +58,18 @@ class HardSwish(Unary):
         fine = np.float32(1 / 128) * np.float32(input.scale)
         return _short(fine / np.float32(output.scale)), _short(fine / np.float32(3 / 32768))
 
-
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
         yield from cls.unary_cases(
-            (0.05, -10, 0.04, -118), (0.05, 3, 0.0301, -110), (0.013, 100, 0.01, -20), (0.1, -128, 0.1, -128), (0.2, 0, 0.5, 0)
+            (0.05, -10, 0.04, -118),
+            (0.05, 3, 0.0301, -110),
+            (0.013, 100, 0.01, -20),
+            (0.1, -128, 0.1, -128),
+            (0.2, 0, 0.5, 0),
         )
 
 
-def _short(real: float) -> tuple[int, int]:
+def _short(real: np.float32) -> tuple[int, int]:
     """`quantize_multiplier` with a multiplier of 16 bits."""
     multiplier, shift = quantize_multiplier(float(real))
     return min((multiplier + (1 << 15)) >> 16, (1 << 15) - 1), shift

@@ -20,7 +20,6 @@ def alpha_not_negative(op: LeakyRelu, operands: Sequence[Operand], outputs: Sequ
     return 0 <= op.alpha < np.inf
 
 
-
 @dataclass(frozen=True)
 class LeakyRelu(Unary):
     """x where it is positive, alpha * x elsewhere."""
@@ -43,7 +42,6 @@ class LeakyRelu(Unary):
         down = requantize(x, *quantize_multiplier(float(sloped)))
         return np.where(x >= 0, up, down) + output.zero_point
 
-
     @classmethod
     def from_tflite(
         cls, options: Mapping[str, Any], operands: Sequence[Operand], outputs: Sequence[TensorType]
@@ -58,5 +56,7 @@ class LeakyRelu(Unary):
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
         for alpha in (0.1, 0.3, 1.7):
-            for case in cls.unary_cases((0.05, -10, 0.05, -10), (0.05, -10, 0.03, 77), (0.1, 0, 0.13, 5), ALMOST_3_TO_2):
+            for case in cls.unary_cases(
+                (0.05, -10, 0.05, -10), (0.05, -10, 0.03, 77), (0.1, 0, 0.13, 5), ALMOST_3_TO_2
+            ):
                 yield replace(case, label=f"{case.label}_{alpha}".replace(".", "_"), op=cls(alpha))

@@ -31,9 +31,11 @@ class Logistic(Unary):
         y = rounding_divide_by_pot(logistic(x, INTEGER_BITS), 31 - 8) - 128
         return np.where(inside, y, np.where(codes > input.zero_point, 127, -128))
 
-
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
         yield from cls.unary_cases(
-            *((scale, zero, 1 / 256, -128) for scale, zero in ((0.05, 3), (0.1, -128), (0.2, 127), (0.011, 0), (1.3, -9)))
+            *(
+                (scale, zero, 1 / 256, -128)
+                for scale, zero in ((0.05, 3), (0.1, -128), (0.2, 127), (0.011, 0), (1.3, -9))
+            )
         )

@@ -1,4 +1,4 @@
-"""A part of a tensor: every `stride`-th element from `begin` along each dimension (TFLite's SLICE and STRIDED_SLICE)."""
+"""A part of a tensor: every `stride`-th element from `begin` along each dimension (SLICE and STRIDED_SLICE)."""
 
 from __future__ import annotations
 

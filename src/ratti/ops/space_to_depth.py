@@ -34,7 +34,9 @@ class SpaceToDepth(Move):
     def move(self, arrays: Sequence[Array], fill: float) -> tuple[Array, ...]:
         x, b = arrays[0], self.block
         n, h, w, c = x.shape
-        return (x.reshape(n, h // b, b, w // b, b, c).transpose(0, 1, 3, 2, 4, 5).reshape(n, h // b, w // b, b * b * c),)
+        return (
+            x.reshape(n, h // b, b, w // b, b, c).transpose(0, 1, 3, 2, 4, 5).reshape(n, h // b, w // b, b * b * c),
+        )
 
     @classmethod
     def from_tflite(
@@ -49,6 +51,10 @@ class SpaceToDepth(Move):
 
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
-        for label, shape, block in (("two", (1, 4, 6, 3), 2), ("three", (1, 6, 3, 2), 3), ("one_channel", (1, 4, 4, 1), 2)):
+        for label, shape, block in (
+            ("two", (1, 4, 6, 3), 2),
+            ("three", (1, 6, 3, 2), 3),
+            ("one_channel", (1, 4, 4, 1), 2),
+        ):
             (out,) = cls(block).infer_shapes(shape)
             yield Case(label, cls(block), (Operand(int8(shape, 0.1, 5)),), (int8(out, 0.1, 5),))

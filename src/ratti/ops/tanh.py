@@ -31,7 +31,6 @@ class Tanh(Unary):
         y = rounding_divide_by_pot(tanh(x, INTEGER_BITS), 31 - 7)
         return np.where(inside, y, np.where(codes > input.zero_point, 127, -128))
 
-
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
         yield from cls.unary_cases(

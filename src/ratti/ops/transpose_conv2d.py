@@ -40,7 +40,7 @@ class TransposeConv2D(LinearOp):
         if i != c or min(self.stride) < 1 or min(self.padding) < 0:
             raise ValueError(f"weights {shapes[1]} by {self.stride}, padded by {self.padding}, on an input {shapes[0]}")
         for size, n_in, k, s, p in zip(self.size, (h, w), (kh, kw), self.stride, self.padding, strict=True):
-            if not 0 < size <= LARGEST_SIDE or not 0 < (n_in - 1) * s - p + k or p >= max(k, 1):
+            if not 0 < size <= LARGEST_SIDE or not (n_in - 1) * s - p + k > 0 or p >= max(k, 1):
                 raise ValueError(f"an output of {self.size} from an input {shapes[0]} and weights {shapes[1]}")
         return ((n, *self.size, o),)
 
@@ -93,8 +93,17 @@ class TransposeConv2D(LinearOp):
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
         def case(
-            label: str, h: int, w: int, c: int, o: int, k: Pair, stride: Pair, same: bool, in_zp: int = -7,
-            act: Activation = Activation.NONE, bias: bool = True,
+            label: str,
+            h: int,
+            w: int,
+            c: int,
+            o: int,
+            k: Pair,
+            stride: Pair,
+            same: bool,
+            in_zp: int = -7,
+            act: Activation = Activation.NONE,
+            bias: bool = True,
         ) -> Case:
             x = int8((1, h, w, c), 0.02, in_zp)
             weight, offsets = random_filter(rng, (o, *k, c), 0, 0.02, o)

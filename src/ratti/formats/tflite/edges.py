@@ -30,7 +30,11 @@ def strip(subgraph: Mapping[str, Any], code_of: Callable[[dict[str, Any]], int])
         for operator in [o for o in conversions if len(_ints(o, "outputs")) == 1]:
             outside, inside = _ints(operator, outer)[0], _ints(operator, inner)[0]
             users = sum(outside in _ints(o, s) for o in operators for s in PORTS)
-            if ports[side].count(outside) != 1 or users != 1 or not 0 <= min(outside, inside) <= max(outside, inside) < len(tensors):
+            if (
+                ports[side].count(outside) != 1
+                or users != 1
+                or not 0 <= min(outside, inside) <= max(outside, inside) < len(tensors)
+            ):
                 continue
             if not (_kind(tensors[outside]) in OUTSIDE and _kind(tensors[inside]) in INSIDE):
                 continue

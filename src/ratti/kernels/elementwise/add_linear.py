@@ -34,7 +34,8 @@ class AddLinear(Kernel):
     requires = frozenset({"multiply"})
 
     def supports(self, work: Work) -> bool:
-        return all(o.data is None and o.type.shape == work.output.shape for o in work.operands) and linear(work) is not None
+        alike = all(o.data is None and o.type.shape == work.output.shape for o in work.operands)
+        return alike and linear(work) is not None
 
     def instructions(self, work: Work) -> float:
         return work.output.elements * 8

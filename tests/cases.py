@@ -30,17 +30,17 @@ def label(case: Case) -> str:
 
 
 def samples(types: Sequence[TensorType], count: int = 8, seed: int = SEED) -> list[list[Array]]:
-    """Inputs of int8 codes: all low, all high, the zero points and their neighbors, codes of both ends, then random."""
+    """Inputs of codes (those of int8, or of the whole int16 range): all low, all high, the zero points and their neighbors, codes of both ends, then random."""
     rng = np.random.default_rng(seed)
     fills = [
-        lambda t: np.full(t.shape, -128),
-        lambda t: np.full(t.shape, 127),
+        lambda t: np.full(t.shape, t.dtype.limits[0]),
+        lambda t: np.full(t.shape, t.dtype.limits[1]),
         lambda t: np.full(t.shape, t.zero_point),
         lambda t: t.zero_point + rng.integers(-1, 2, t.shape),
-        lambda t: rng.choice([-128, 127], t.shape),
+        lambda t: rng.choice(t.dtype.limits, t.shape),
     ]
-    fills += [lambda t: rng.integers(-128, 128, t.shape)] * count
-    return [[np.clip(fill(t), -128, 127).astype(np.int8) for t in types] for fill in fills]
+    fills += [lambda t: rng.integers(t.dtype.limits[0], t.dtype.limits[1] + 1, t.shape)] * count
+    return [[np.clip(fill(t), *t.dtype.limits).astype(t.dtype.numpy) for t in types] for fill in fills]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ def _operand(builder: GraphBuilder, name: str, operand: Operand) -> str:
     """A constant, or an input; firmware takes one sample, so a batch arrives as (1, N, ...) and is reshaped."""
     type = operand.type
     if operand.data is not None:
-        return builder.constant(name, operand.data, type.quant)
+        return builder.constant(name, operand.data, type.quant, type.dtype)
     if len(type.shape) < 2 or type.shape[0] == 1:
         return builder.input(name, type)
     batch = builder.input(f"{name}_batch", TensorType((1, *type.shape), type.dtype, type.quant))

@@ -168,6 +168,8 @@ def test_every_op_has_a_meaning_a_code_and_cases() -> None:
 def test_other_element_types_are_refused(case: Case) -> None:
     """int16 and uint8 mean something else in TFLite: they must not pass for int8."""
     for dtype in (DType.INT16, DType.UINT8, DType.INT32):
+        if dtype is case.operands[0].type.dtype:
+            continue
         first = replace(case.operands[0].type, dtype=dtype)
         text = case.op.check((Operand(first), *case.operands[1:]), case.outputs)
         assert text is not None and "int8" in text

@@ -80,3 +80,15 @@ def requantize(acc: Array, multiplier: Array | int, shift: Array | int) -> Array
     s = np.asarray(shift, np.int64)
     shifted = (np.asarray(acc, np.int64) << np.maximum(s, 0)).astype(np.int32)
     return rounding_divide_by_pot(doubling_high_mul(shifted, multiplier), np.maximum(-s, 0))
+
+
+def requantize_wide(acc: Array, multiplier: Array | int, shift: Array | int) -> Array:
+    """The scaling of 64-bit accumulators (|acc| < 2**47): a multiplier of 16 bits, one rounding, ties upward.
+
+    What TFLite does for int16 activations. `shift` is below 15.
+    """
+    m = np.asarray(multiplier, np.int64)
+    short = np.where(m < 0x7FFF0000, (m + (1 << 15)) >> 16, 0x7FFF)
+    total = 15 - np.asarray(shift, np.int64)
+    result: Array = (np.asarray(acc, np.int64) * short + (np.int64(1) << (total - 1))) >> total
+    return result

@@ -22,8 +22,9 @@ KIB = 1024
 
 
 class DType(enum.Enum):
-    """Element type of a tensor; the value is numpy's name for it."""
+    """Element type of a tensor; the value is its name."""
 
+    INT4 = "int4"  # weights alone; held in numpy as int8, two to a byte in files and firmware
     INT8 = "int8"
     INT16 = "int16"
     INT32 = "int32"
@@ -33,7 +34,7 @@ class DType(enum.Enum):
 
     @property
     def numpy(self) -> np.dtype[Any]:
-        return np.dtype(self.value)
+        return np.dtype("int8" if self is DType.INT4 else self.value)
 
     @property
     def bytes(self) -> int:
@@ -42,6 +43,8 @@ class DType(enum.Enum):
     @property
     def limits(self) -> tuple[int, int]:
         """Smallest and largest code of an integer type."""
+        if self is DType.INT4:
+            return -8, 7
         info = np.iinfo(self.numpy)
         return int(info.min), int(info.max)
 
@@ -118,7 +121,7 @@ class TensorType:
 
     @property
     def bytes(self) -> int:
-        return self.elements * self.dtype.bytes
+        return -(-self.elements // 2) if self.dtype is DType.INT4 else self.elements * self.dtype.bytes
 
     @property
     def is_quantized(self) -> bool:
@@ -138,6 +141,13 @@ class TensorType:
         if self.quant is None:
             raise ValueError("this tensor has no quantization")
         return self.quant
+
+
+def pack_nibbles(codes: Array) -> Array:
+    """4-bit codes two to a byte, the first in the low half; the last half may be empty: uint8."""
+    flat = np.append(codes.ravel(), np.zeros(codes.size % 2, codes.dtype)).astype(np.uint8) & 15
+    packed: Array = flat[::2] | flat[1::2] << 4
+    return packed
 
 
 class How(enum.Enum):

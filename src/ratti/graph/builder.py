@@ -26,9 +26,10 @@ class GraphBuilder:
         self._inputs.append(name)
         return name
 
-    def constant(self, name: str, data: Array, quant: Quant | None = None) -> str:
+    def constant(self, name: str, data: Array, quant: Quant | None = None, dtype: DType | None = None) -> str:
+        """A constant; `dtype` where it is not that of the array (4-bit codes come in int8)."""
         data = data.copy()
-        return self._add(name, TensorType(data.shape, DType(data.dtype.name), quant), data)
+        return self._add(name, TensorType(data.shape, dtype or DType(data.dtype.name), quant), data)
 
     def node(
         self, op: Op, inputs: Sequence[str], outputs: Sequence[TensorType], name: str = "", output_name: str = ""
@@ -81,7 +82,7 @@ def from_case(case: Case) -> Graph:
         if operand.data is None:
             names.append(builder.input(role, operand.type))
         else:
-            names.append(builder.constant(role, operand.data, operand.type.quant))
+            names.append(builder.constant(role, operand.data, operand.type.quant, operand.type.dtype))
     return builder.build(builder.node(case.op, names, case.outputs))
 
 

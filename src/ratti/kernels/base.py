@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from ..graph.ir import Graph, Node
 from ..ops.base import Op, Operand
-from ..types import Array, TensorType
+from ..types import Array, DType, TensorType
 
 # A struct of constants is (type name, fields); a plain constant is an int.
 Struct = tuple[str, Mapping[str, "Constant"]]
@@ -130,10 +130,19 @@ class Kernel(ABC):
     header: ClassVar[str]
     ops: ClassVar[tuple[type[Op], ...]]
     requires: ClassVar[frozenset[str]] = frozenset()
+    activations: ClassVar[DType] = DType.INT8  # the element type of the data
+    weights: ClassVar[DType] = DType.INT8  # that of constant weights
 
     def serves(self, work: Work) -> bool:
         """True where the kernel computes `work` exactly on a core with `work.features`."""
-        return isinstance(work.op, self.ops) and self.requires <= work.features and self.supports(work)
+        known = isinstance(work.op, self.ops) and self.requires <= work.features
+        return known and self._takes_types(work) and self.supports(work)
+
+    def _takes_types(self, work: Work) -> bool:
+        data = work.op.activations
+        return all(t.dtype is self.activations for t in work.types[:data]) and all(
+            t.dtype is self.weights for t in work.types[data : data + 1]
+        )
 
     def supports(self, work: Work) -> bool:
         """Shapes and attributes that the kernel takes, given its ops and features."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..fixed_point import quantize_multipliers, requantize
+from ..fixed_point import quantize_multipliers, requantize, requantize_wide
 from ..types import Array, DType, TensorType
 from .base import Activation, Constraint, Op, Operand, constraint
 
@@ -43,12 +43,14 @@ def weights_symmetric(op: Op, operands: Sequence[Operand], outputs: Sequence[Ten
 
 @constraint
 def types_match(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
-    """input, weights and output must all be int8 (bias int32) or all float32"""
+    """input and output must be int8 with int8 or int4 weights (bias int32), int16 with int8 weights (bias int64), or all float32"""
     kinds = [operands[0].type.dtype, operands[1].type.dtype, outputs[0].dtype]
     bias = operands[2].type.dtype if len(operands) > 2 else None
     if kinds == [DType.FLOAT32] * 3:
         return bias in (None, DType.FLOAT32)
-    return kinds == [DType.INT8] * 3 and bias in (None, DType.INT32)
+    if op.takes_int16 and kinds == [DType.INT16, DType.INT8, DType.INT16]:
+        return bias in (None, DType.INT64)
+    return kinds in ([DType.INT8] * 3, [DType.INT8, DType.INT4, DType.INT8]) and bias in (None, DType.INT32)
 
 
 @constraint
@@ -86,6 +88,10 @@ class LinearOp(Op):
         if out.dtype is DType.FLOAT32:
             sums = self.accumulate(x.astype(np.float64), w.astype(np.float64)) + bias
             return (self.activation.apply(sums).reshape(out.shape).astype(np.float32),)
+        if out.dtype is DType.INT16:
+            wide = self.accumulate(x.astype(np.float64), w.astype(np.float64)).astype(np.int64) + bias
+            scaled = requantize_wide(wide, *channel_multipliers(types[0], types[1], out))
+            return (np.clip(scaled, *self.activation.code_range(out)).reshape(out.shape).astype(np.int16),)
         dtype = self._exact_float(w)
         centered = (x.astype(np.int16) - types[0].zero_point).astype(dtype)
         acc = self.accumulate(centered, w.astype(dtype)).astype(np.int64) + bias

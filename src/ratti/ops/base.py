@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -93,6 +93,7 @@ class Op(ABC):
     activations: ClassVar[int] = 1  # how many of the first operands are data, not weights
     constraints: ClassVar[tuple[Constraint, ...]] = ()
     typing: ClassVar[Constraint | None] = None  # the rule for element types, where it is not `typed_activations`
+    takes_int16: ClassVar[bool] = False  # whether activations may be int16, with zero point 0
     broadcasts: ClassVar[bool] = False  # whether data operands may have shapes that are repeated to fit
     tflite_code: ClassVar[int]
     tflite_aliases: ClassVar[tuple[int, ...]] = ()  # codes of TFLite ops that are read as this one
@@ -163,10 +164,12 @@ def constraint(holds: Callable[..., bool]) -> Constraint:
 
 @constraint
 def typed_activations(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
-    """inputs and outputs must all be int8 with one scale and a zero point, or all float32"""
+    """inputs and outputs must all be int8 with one scale and a zero point (some ops: all int16 around 0), or all float32"""
     types = [*(o.type for o in operands[: op.activations]), *outputs]
     if all(t.dtype is DType.FLOAT32 for t in types):
         return True
+    if op.takes_int16 and all(t.dtype is DType.INT16 for t in types):
+        return all(t.quant is not None and t.quant.axis is None and t.zero_point == 0 for t in types)
     return all(t.dtype is DType.INT8 and t.quant is not None and t.quant.axis is None for t in types)
 
 
@@ -212,3 +215,34 @@ def random_bias(rng: np.random.Generator, weight_scales: Array, in_scale: float)
     bias = rng.integers(-2000, 2001, len(weight_scales)).astype(np.int32)
     quant = Quant.per_channel(weight_scales * np.float32(in_scale), 0)
     return Operand(TensorType(bias.shape, DType.INT32, quant), bias)
+
+
+def int16(shape: Shape, scale: float) -> TensorType:
+    """An int16 activation type."""
+    return TensorType(shape, DType.INT16, Quant.per_tensor(scale, 0))
+
+
+def with_four_bits(case: Case) -> Case:
+    """A case of a linear op with 4-bit weights of the same range."""
+    x, weight, *rest = case.operands
+    assert weight.data is not None
+    data = (weight.data.astype(np.int64) >> 4).astype(np.int8)
+    narrow = Operand(TensorType(weight.type.shape, DType.INT4, _scaled(weight.type.quant, 16)), data)
+    bias = [Operand(replace(o.type, quant=_scaled(o.type.quant, 16)), o.data // 16) for o in rest if o.data is not None]
+    return Case(f"{case.label}_4bit", case.op, (x, narrow, *bias), case.outputs)
+
+
+def with_int16(case: Case) -> Case:
+    """A case of a linear op with int16 activations of the same range, and the int64 bias that belongs to them."""
+    x, weight, *rest = case.operands
+    bias = [
+        Operand(TensorType(o.type.shape, DType.INT64, _scaled(o.type.quant, 1 / 256)), o.data.astype(np.int64) << 8)
+        for o in rest
+        if o.data is not None
+    ]
+    outputs = tuple(int16(t.shape, t.scale / 256) for t in case.outputs)
+    return Case(f"{case.label}_16x8", case.op, (Operand(int16(x.type.shape, x.type.scale / 256)), weight, *bias), outputs)
+
+
+def _scaled(quant: Quant | None, factor: float) -> Quant | None:
+    return None if quant is None else replace(quant, scale=tuple(float(np.float32(s * factor)) for s in quant.scale))

@@ -20,7 +20,7 @@ from ._window import (
     patches,
     same_padding,
 )
-from .base import Activation, Case, Operand, int8, random_filter
+from .base import Activation, Case, Operand, int8, random_filter, with_four_bits, with_int16
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Conv2D(LinearOp):
     groups: int = 1
     activation: Activation = Activation.NONE
 
+    takes_int16: ClassVar[bool] = True
     name: ClassVar[str] = "conv2d"
     constraints = (*LinearOp.constraints, padding_expressible)
     tflite_code: ClassVar[int] = 3
@@ -109,6 +110,9 @@ class Conv2D(LinearOp):
             y = int8(shape, out_scale * spread, out_zp)
             return Case(label, op, (Operand(x), weight, bias)[: 3 if has_bias else 2], (y,))
 
+        options = (case("k3_same", 7, 5, 3, 5, (3, 3), pad="same"), case("groups2", 5, 5, 4, 6, (2, 3), groups=2, act=Activation.RELU))
+        for eight in options:
+            yield from (with_int16(eight), with_four_bits(eight))
         yield case("pointwise", 5, 5, 8, 16, (1, 1))
         yield case("pointwise_odd", 5, 3, 7, 5, (1, 1), in_zp=-128, out_zp=-128, act=Activation.RELU)
         yield case("pointwise_stride2", 7, 6, 4, 8, (1, 1), (2, 2))

@@ -20,7 +20,7 @@ from ._window import (
     patches,
     same_padding,
 )
-from .base import Activation, Case, Operand, int8, random_filter
+from .base import Activation, Case, Operand, int8, random_filter, with_four_bits, with_int16
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class DepthwiseConv2D(LinearOp):
     multiplier: int = 1
     activation: Activation = Activation.NONE
 
+    takes_int16: ClassVar[bool] = True
     name: ClassVar[str] = "depthwise_conv2d"
     output_axis: ClassVar[int] = 3
     constraints = (*LinearOp.constraints, padding_expressible)
@@ -102,6 +103,9 @@ class DepthwiseConv2D(LinearOp):
             y = int8(shape, 0.03 * 0.011 * 74 * 74 * float(np.sqrt(k[0] * k[1])) / 60, out_zp)
             return Case(label, op, (Operand(x), weight, bias)[: 3 if has_bias else 2], (y,))
 
+        options = (case("k3_same", 6, 5, 7, (3, 3)), case("multiplier2", 5, 5, 3, (3, 3), multiplier=2, act=Activation.RELU))
+        for eight in options:
+            yield from (with_int16(eight), with_four_bits(eight))
         yield case("k3_same", 6, 5, 8, (3, 3))
         yield case("k3_odd_channels", 5, 7, 5, (3, 3), in_zp=-128, out_zp=-128, act=Activation.RELU)
         yield case("k3_stride2_odd", 7, 5, 6, (3, 3), (2, 2))

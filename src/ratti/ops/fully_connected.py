@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Array, DType, Quant, Shape, TensorType
 from ._accumulate import LinearOp, activation_of
-from .base import Activation, Case, Operand, int8, random_bias, random_filter
+from .base import Activation, Case, Operand, int8, random_bias, random_filter, with_four_bits, with_int16
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class FullyConnected(LinearOp):
     activation: Activation = Activation.NONE
     keep_dims: bool = False
 
+    takes_int16: ClassVar[bool] = True
     name: ClassVar[str] = "fully_connected"
     tflite_code: ClassVar[int] = 9
     tflite_options: ClassVar[str | None] = "FullyConnectedOptions"
@@ -85,6 +86,8 @@ class FullyConnected(LinearOp):
             y = int8(out, 0.04 * 0.0123 * 74 * 74 * float(np.sqrt(i)) / 60, out_zp)
             return Case(label, op, (Operand(x), weight, bias)[: 3 if has_bias else 2], (y,))
 
+        yield from (with_int16(case("plain", (1, 16), 10)), with_four_bits(case("plain", (1, 15), 9)))
+        yield with_int16(case("per_channel", (1, 23), 9, per_channel=True, act=Activation.RELU))
         yield case("plain", (1, 16), 10)
         yield case("odd", (1, 37), 3, in_zp=-128, out_zp=-128, act=Activation.RELU)
         yield case("flattens", (1, 3, 3, 4), 6, act=Activation.RELU6, out_zp=-128)

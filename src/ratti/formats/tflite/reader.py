@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ... import ops
 from ...errors import FormatError, UnsupportedError
 from ...graph.builder import GraphBuilder
@@ -213,6 +215,9 @@ class _Importer:
         type = self._type(index)
         if raw.nbytes != type.bytes:
             raise FormatError(f"{self._place(index)} holds {raw.nbytes} bytes, its shape says {type.bytes}")
+        if type.dtype is DType.INT4:
+            self._spend(type.elements)
+            return unpack_nibbles(raw, type.elements).reshape(type.shape)
         data: Array = raw.view(type.dtype.numpy).reshape(type.shape)
         return data
 
@@ -223,7 +228,8 @@ class _Importer:
                 raise FormatError(f"{self._place(index)} is read before it is computed")
             self._spend(data.nbytes)
             name = _short(self._tensor(index)["name"] or "constant")
-            self._names[index] = self._builder.constant(name, data, self._type(index).quant)
+            type = self._type(index)
+            self._names[index] = self._builder.constant(name, data, type.quant, type.dtype)
         return self._names[index]
 
     def _metadata(self) -> dict[str, str]:
@@ -236,6 +242,13 @@ class _Importer:
                 self._spend(len(text))
                 out[entry["name"][len(METADATA_PREFIX) :]] = text.decode("utf-8", "replace")
         return out
+
+
+def unpack_nibbles(raw: Array, count: int) -> Array:
+    """`count` signed 4-bit codes, the low half of each byte first: (count,) int8."""
+    pairs = np.stack([raw.astype(np.uint8) << 4, raw & 0xF0], axis=1).astype(np.uint8).view(np.int8)
+    codes: Array = (pairs.ravel() >> 4)[:count]
+    return codes
 
 
 def _ints(vector: Any) -> list[int]:

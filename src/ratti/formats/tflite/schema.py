@@ -159,7 +159,7 @@ OPTIONS: dict[int, str] = {
 }
 
 # TensorType codes that ratti holds.
-TENSOR_TYPES: dict[int, str] = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 7: "int16", 9: "int8"}
+TENSOR_TYPES: dict[int, str] = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 7: "int16", 9: "int8", 17: "int4"}
 
 
 def defaults(table: str) -> dict[str, Any]:

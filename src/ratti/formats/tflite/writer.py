@@ -8,7 +8,7 @@ import numpy as np
 
 from ...graph.ir import Graph, Node
 from ...graph.passes import unfold_padding
-from ...types import Array, DType, Quant, TensorType
+from ...types import Array, DType, Quant, TensorType, pack_nibbles
 from .flatbuffer import write
 from .reader import METADATA_PREFIX
 from .schema import OPTIONS, TENSOR_TYPES, VERSION
@@ -80,14 +80,15 @@ class _Exporter:
         if name not in self._indices:
             value = self._graph.values[name]
             if value.data is not None:
-                self._indices[name] = self._constant(name, value.data, value.type.quant)
+                self._indices[name] = self._constant(name, value.data, value.type.quant, value.type.dtype)
             else:
                 self._indices[name] = self._append(name, value.type, 0)
         return self._indices[name]
 
-    def _constant(self, name: str, data: Array, quant: Quant | None) -> int:
-        type = TensorType(data.shape, DType(data.dtype.name), quant)
-        return self._append(name, type, self._buffer(np.frombuffer(data.tobytes(), np.uint8)))
+    def _constant(self, name: str, data: Array, quant: Quant | None, dtype: DType | None = None) -> int:
+        type = TensorType(data.shape, dtype or DType(data.dtype.name), quant)
+        raw = pack_nibbles(data) if dtype is DType.INT4 else np.frombuffer(data.tobytes(), np.uint8)
+        return self._append(name, type, self._buffer(raw))
 
     def _append(self, name: str, type: TensorType, buffer: int) -> int:
         tensor: dict[str, Any] = {

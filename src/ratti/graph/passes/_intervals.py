@@ -25,7 +25,8 @@ from ...ops.mul import Mul
 from ...ops.pad import Pad
 from ...ops.reshape import Reshape
 from ...ops.sub import Sub
-from ...types import Array, TensorType
+from ...ops.transpose_conv2d import TransposeConv2D
+from ...types import Array, DType, TensorType
 from ..ir import Graph, Node
 
 MONOTONE = (Mean, Move, Pad, Pool2D)  # in every input: both ends in, both ends out
@@ -65,7 +66,7 @@ def intervals(graph: Graph) -> dict[str, Interval]:
 def _node(graph: Graph, node: Node, known: dict[str, Interval]) -> Interval:
     out = graph.output_types(node)[0]
     x = known[node.inputs[0]]
-    if isinstance(node.op, LinearOp):
+    if isinstance(node.op, LinearOp) and out.dtype is DType.INT8 and not isinstance(node.op, TransposeConv2D):
         return _linear(graph, node, node.op, x, out)
     if isinstance(node.op, Unary):
         table = node.op.table(graph.type(node.inputs[0]), out).astype(np.int64)

@@ -6,10 +6,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from ...ops._accumulate import LinearOp
 from ...ops.conv2d import Conv2D
 from ...ops.fully_connected import FullyConnected
-from ...types import Array
-from .._channels import Channels, channel_table
+from ...types import Array, DType
+from .._channels import Channels, Rounding, channel_table, output_struct
 from .._overlap import first_bytes, groups_of, staged
 from ..base import Constant, Overlap, Reach, Struct, Work
 
@@ -80,6 +81,14 @@ def channels(work: Work) -> Channels:
     return channel_table(work.operands, work.output, w.reshape(len(w), -1), op.activation)
 
 
+def output(work: Work) -> Struct:
+    """The `ratti_output` struct; int16 outputs use its limits alone."""
+    if work.output.dtype is DType.INT8:
+        return channels(work).output
+    assert isinstance(work.op, LinearOp)
+    return output_struct(work.output, work.op.activation, Rounding.GENERAL)
+
+
 def sizes(work: Work) -> Struct:
     """The `ratti_conv` struct."""
     op, w = work.op, filters(work)
@@ -98,5 +107,5 @@ def sizes(work: Work) -> Struct:
         fields |= {"kernel_h": 1, "kernel_w": 1, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1}
         fields |= {"pad_top": 0, "pad_left": 0}
     fields["in_zero"] = work.types[0].zero_point
-    fields["out"] = channels(work).output
+    fields["out"] = output(work)
     return "ratti_conv", fields

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from ...ops._accumulate import LinearOp
 from ...ops.depthwise_conv2d import DepthwiseConv2D
-from ...types import Array
-from .._channels import Channels, channel_table
+from ...types import Array, DType
+from .._channels import Channels, Rounding, channel_table, output_struct
 from ..base import Overlap, Reach, Struct, Work
 
 
@@ -48,6 +49,14 @@ def plane_overlap(work: Work) -> Overlap:
     return Overlap(-work.types[0].bytes, work.types[0].shape[-1])
 
 
+def output(work: Work) -> Struct:
+    """The `ratti_output` struct; int16 outputs use its limits alone."""
+    if work.output.dtype is DType.INT8:
+        return channels(work).output
+    assert isinstance(work.op, LinearOp)
+    return output_struct(work.output, work.op.activation, Rounding.GENERAL)
+
+
 def sizes(work: Work) -> Struct:
     """The `ratti_depthwise` struct."""
     op, w = work.op, filters(work)
@@ -71,6 +80,6 @@ def sizes(work: Work) -> Struct:
             "pad_top": op.padding[0],
             "pad_left": op.padding[2],
             "in_zero": work.types[0].zero_point,
-            "out": channels(work).output,
+            "out": output(work),
         },
     )

@@ -1,0 +1,33 @@
+#include "../support/nibbles.h"
+#include "geometry.h"
+
+/* Depthwise convolution with 4-bit weights, two to a byte, straight from its definition.
+
+   weights: [kernel_h][kernel_w][in_c * multiplier]. `out` must not overlap `in`. */
+RATTI_INLINE void ratti_depthwise_nibbles(const int8_t *in, int8_t *out, const uint8_t *weights,
+                                         const ratti_channel *channels, int32_t row_begin, int32_t row_end,
+                                         const ratti_depthwise s)
+{
+    const int32_t out_c = s.in_c * s.multiplier;
+    int32_t oy, ox, o, ky, kx;
+    for (oy = row_begin; oy < row_end; ++oy) {
+        for (ox = 0; ox < s.out_w; ++ox) {
+            int8_t *pixel = out + (oy * s.out_w + ox) * out_c;
+            for (o = 0; o < out_c; ++o) {
+                const int8_t *plane = in + o / s.multiplier;
+                int32_t w = o;
+                int32_t acc = channels[o].bias;
+                for (ky = 0; ky < s.kernel_h; ++ky) {
+                    const int32_t y = oy * s.stride_h - s.pad_top + ky * s.dilation_h;
+                    for (kx = 0; kx < s.kernel_w; ++kx) {
+                        const int32_t x = ox * s.stride_w - s.pad_left + kx * s.dilation_w;
+                        const int32_t inside = y >= 0 && y < s.in_h && x >= 0 && x < s.in_w;
+                        acc += ratti_multiply(ratti_nibble(weights, w), inside ? plane[(y * s.in_w + x) * s.in_c] : s.in_zero);
+                        w += out_c;
+                    }
+                }
+                pixel[o] = ratti_output_code(acc, channels[o].multiplier, channels[o].adjust, s.out);
+            }
+        }
+    }
+}

@@ -122,13 +122,13 @@ def test_bad_input_gets_one_line(arguments: str, says: str, capsys: pytest.Captu
 
 
 def test_json_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["llm", "fit", "tinyllama-1.1b", "--target", "phone-2gb", "--usable", "1.2GiB", "--json"]) == 0
+    assert main("llm fit tinyllama-1.1b --target phone-2gb --usable 1.2GiB --json".split()) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"model", "device", "fits", "memory", "tokens_per_s", "advice"} <= set(found)
     assert {"weights", "kv", "compute", "repack", "total", "usable"} <= set(found["memory"])
     assert found["memory"]["usable"] == round(1.2 * (1 << 30))
     assert found["tokens_per_s"]["how"] == "estimated" and found["tokens_per_s"]["source"]
-    assert main(["llm", "fit", "phi-3-mini-4k", "--target", "phone-2gb"]) == 1
+    assert main("llm fit phi-3-mini-4k --target phone-2gb".split()) == 1
     assert "DOES NOT FIT" in capsys.readouterr().out
 
 

@@ -30,7 +30,7 @@ def label(case: Case) -> str:
 
 
 def samples(types: Sequence[TensorType], count: int = 8, seed: int = SEED) -> list[list[Array]]:
-    """Inputs of codes (those of int8, or of the whole int16 range): all low, all high, the zero points and their neighbors, codes of both ends, then random."""
+    """Inputs: all low, all high, the zero points and their neighbors, codes of both ends, then random."""
     rng = np.random.default_rng(seed)
     fills = [
         lambda t: np.full(t.shape, t.dtype.limits[0]),

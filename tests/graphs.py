@@ -23,7 +23,6 @@ from ratti.ops.resize_nearest import ResizeNearest
 from ratti.ops.slice import Slice
 from ratti.ops.space_to_depth import SpaceToDepth
 from ratti.ops.sub import Sub
-from ratti.ops.transpose import Transpose
 from ratti.types import Quant
 
 Quantized = tuple[float, int]  # scale and zero point
@@ -109,9 +108,6 @@ def _moved(b: GraphBuilder, rng: np.random.Generator, x: str, maps: list[str], r
         other = str(rng.choice(others))
         read.add(other)
         return b.quantized(Concat(int(rng.integers(1, 4))), [x, other], *keep)
-    if kind == 1:
-        order = rng.permutation(3)
-        return b.quantized(Transpose((0, *(int(k) + 1 for k in order))), [x], *keep)
     if kind == 2 and h * w * c < 200:
         return b.quantized(ResizeNearest((h + int(rng.integers(3)), 2 * w)), [x], *keep)
     if kind == 3 and h % 2 == 0 and w % 2 == 0:

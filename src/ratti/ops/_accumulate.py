@@ -43,7 +43,8 @@ def weights_symmetric(op: Op, operands: Sequence[Operand], outputs: Sequence[Ten
 
 @constraint
 def types_match(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
-    """input and output must be int8 with int8 or int4 weights (bias int32), int16 with int8 weights (bias int64), or all float32"""
+    """input and output must be int8 with int8 or int4 weights (bias int32), int16 with int8 weights (bias int64), or
+    all float32"""
     kinds = [operands[0].type.dtype, operands[1].type.dtype, outputs[0].dtype]
     bias = operands[2].type.dtype if len(operands) > 2 else None
     if kinds == [DType.FLOAT32] * 3:

@@ -164,7 +164,7 @@ def constraint(holds: Callable[..., bool]) -> Constraint:
 
 @constraint
 def typed_activations(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
-    """inputs and outputs must all be int8 with one scale and a zero point (some ops: all int16 around 0), or all float32"""
+    """inputs and outputs must all be int8 with one scale and a zero point, or all float32 (a few ops: int16)"""
     types = [*(o.type for o in operands[: op.activations]), *outputs]
     if all(t.dtype is DType.FLOAT32 for t in types):
         return True
@@ -241,7 +241,8 @@ def with_int16(case: Case) -> Case:
         if o.data is not None
     ]
     outputs = tuple(int16(t.shape, t.scale / 256) for t in case.outputs)
-    return Case(f"{case.label}_16x8", case.op, (Operand(int16(x.type.shape, x.type.scale / 256)), weight, *bias), outputs)
+    input = Operand(int16(x.type.shape, x.type.scale / 256))
+    return Case(f"{case.label}_16x8", case.op, (input, weight, *bias), outputs)
 
 
 def _scaled(quant: Quant | None, factor: float) -> Quant | None:

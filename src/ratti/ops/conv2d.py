@@ -110,7 +110,10 @@ class Conv2D(LinearOp):
             y = int8(shape, out_scale * spread, out_zp)
             return Case(label, op, (Operand(x), weight, bias)[: 3 if has_bias else 2], (y,))
 
-        options = (case("k3_same", 7, 5, 3, 5, (3, 3), pad="same"), case("groups2", 5, 5, 4, 6, (2, 3), groups=2, act=Activation.RELU))
+        options = (
+            case("k3_same", 7, 5, 3, 5, (3, 3), pad="same"),
+            case("groups2", 5, 5, 4, 6, (2, 3), groups=2, act=Activation.RELU),
+        )
         for eight in options:
             yield from (with_int16(eight), with_four_bits(eight))
         yield case("pointwise", 5, 5, 8, 16, (1, 1))

@@ -103,7 +103,10 @@ class DepthwiseConv2D(LinearOp):
             y = int8(shape, 0.03 * 0.011 * 74 * 74 * float(np.sqrt(k[0] * k[1])) / 60, out_zp)
             return Case(label, op, (Operand(x), weight, bias)[: 3 if has_bias else 2], (y,))
 
-        options = (case("k3_same", 6, 5, 7, (3, 3)), case("multiplier2", 5, 5, 3, (3, 3), multiplier=2, act=Activation.RELU))
+        options = (
+            case("k3_same", 6, 5, 7, (3, 3)),
+            case("multiplier2", 5, 5, 3, (3, 3), multiplier=2, act=Activation.RELU),
+        )
         for eight in options:
             yield from (with_int16(eight), with_four_bits(eight))
         yield case("k3_same", 6, 5, 8, (3, 3))

@@ -21,7 +21,7 @@ from ..ops._accumulate import channel_multipliers
 from ..ops._pool import Pool2D
 from ..ops._unary import Unary
 from ..ops._window import counts, map_size
-from ..ops.add import LEFT_SHIFT, Add
+from ..ops.add import Add
 from ..ops.average_pool2d import AveragePool2D
 from ..ops.base import Activation, Op
 from ..ops.conv2d import Conv2D
@@ -180,7 +180,7 @@ def _(op: Add, graph: Graph, node: Node) -> Lowered:
     def build(a: Tensor, b: Tensor) -> Tensor:
         def element(*at: Expr) -> Expr:
             parts = [
-                _by(i32(x[at]) - i32(t.zero_point) << i32(LEFT_SHIFT), scale)
+                _by(i32(x[at]) - i32(t.zero_point) << i32(Add.left_shift), scale)
                 for x, t, scale in ((a, types[0], first), (b, types[1], second))
             ]
             return codes(_by(parts[0] + parts[1], total), out.zero_point, op.activation.code_range(out))

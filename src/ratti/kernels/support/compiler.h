@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 #if defined(__GNUC__)
-#define RATTI_INLINE static inline __attribute__((always_inline))
+#define RATTI_INLINE static inline __attribute__((always_inline, unused))
 #define RATTI_NOINLINE __attribute__((noinline))
 #define ratti_copy __builtin_memcpy /* needs no string.h, which bare-metal compilers may lack */
 #define ratti_fill __builtin_memset

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...types import DType, pack_nibbles
-from ..base import Call, Kernel, Table, Work
+from ..base import Call, Constant, Kernel, Table, Work
 from ._sizes import channels, filters, sizes
 
 
@@ -21,5 +21,5 @@ class DepthwiseNibbles(Kernel):
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "uint8_t", pack_nibbles(filters(work).transpose(1, 2, 0)))
-        constants = {"sizes": sizes(work)}
+        constants: dict[str, Constant] = {"sizes": sizes(work)}
         return Call("ratti_depthwise_nibbles", constants, (weights, channels(work).table))

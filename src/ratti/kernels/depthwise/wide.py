@@ -7,7 +7,7 @@ from typing import ClassVar
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...types import DType
 from .._channels import wide_channels
-from ..base import Call, Kernel, Table, Work
+from ..base import Call, Constant, Kernel, Table, Work
 from ._sizes import filters, sizes
 
 
@@ -22,5 +22,5 @@ class DepthwiseWide(Kernel):
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "int8_t", filters(work).transpose(1, 2, 0).ravel())
-        constants = {"sizes": sizes(work)}
+        constants: dict[str, Constant] = {"sizes": sizes(work)}
         return Call("ratti_depthwise_wide", constants, (weights, wide_channels(work.operands, work.output)))

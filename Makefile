@@ -3,11 +3,11 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := device,train,oracle,dev
+EXTRAS := device,train,runtimes,llm,llama,dev
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench test test-all check clean
+.PHONY: help install demo bench graphs fuzz test test-all check clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or say make PYTHON=/path/to/python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	CMAKE_ARGS=-DGGML_NATIVE=OFF $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 install: $(STAMP) ## make .venv with everything
@@ -25,10 +25,16 @@ demo: $(STAMP) ## data to firmware: train, quantize, compile and measure on four
 	$(BIN)/ratti build examples/digits.yaml
 
 bench: $(STAMP) ## ratti beside other engines: the tables of docs/engines.md (needs the shared models)
-	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python benchmarks/engines.py --write docs/engines.md
+
+graphs: $(STAMP) ## 2,000 random graphs through every engine; goes on where it was stopped
+	PYTHONPATH=tests $(BIN)/python tests/random_graphs.py 2000
+
+fuzz: $(STAMP) ## 100,000 damaged files for each reader
+	RATTI_FUZZ=100000 $(BIN)/python -m pytest tests/test_tflite_damage.py tests/test_onnx_damage.py
 
 check: $(STAMP) ## linter and type checker
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 
 test: check ## the test suite (what CI runs)

@@ -146,6 +146,7 @@ def _train_arguments(p: argparse.ArgumentParser) -> None:
                         ("batch", "samples a step"), ("seed", "of weights and order")):
         p.add_argument(f"--{name}", type=whole(0), default=None, metavar="N", help=about)
     p.add_argument("--learning-rate", type=float, default=None, metavar="R")
+    p.add_argument("--distillation", type=float, default=None, metavar="S", help="teacher's share of the loss (0.8)")
     p.add_argument("--tied", action="store_true", default=None, help="the output matrix is the embedding")
     p.add_argument("--teacher", metavar="DIR", help="learn from this model's predictions, too; its tokenizer is used")
     p.add_argument("--from", dest="initial", metavar="DIR", help="start from this model of the same shape")

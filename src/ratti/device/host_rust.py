@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import weakref
 from collections.abc import Sequence
 from functools import cache as memoize
 from pathlib import Path
@@ -19,12 +20,14 @@ from . import cache, toolchain
 
 
 class RustModel:
-    """A crate, compiled with `RUSTC` or the `rustc` of the path, and running. Use it as a context, or `close` it."""
+    """A crate, compiled with `RUSTC` or the `rustc` of the path, and running until it is closed, left as a context, or
+    collected."""
 
     def __init__(self, crate: RustCrate, flags: Sequence[str] = ("-O",)) -> None:
         self._crate = crate
         command = [build_executable(crate, flags)]
         self._process = subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1)
+        self._end = weakref.finalize(self, _end, self._process)
 
     def __enter__(self) -> RustModel:
         return self
@@ -52,13 +55,17 @@ class RustModel:
 
     def close(self) -> None:
         """End the process."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
+        self._end()
 
     def _died(self) -> None:
         _, said = self._process.communicate()
         raise EmulationError(f"the crate '{self._crate.name}' ended:\n{toolchain.short(said.decode(errors='replace'))}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
 
 
 def build_executable(crate: RustCrate, flags: Sequence[str] = ("-O",)) -> Path:
@@ -99,7 +106,9 @@ def version(compiler: str) -> str:
 
 def _main(crate: RustCrate) -> str:
     writes = [f"        fill(model.{p.name}(), &mut codes);" for p in crate.inputs]
-    reads = [f"        give(model.{p.name}(), &mut result);" for p in crate.outputs]
+    reads = [
+        f"        result.extend(model.{p.name}().iter().flat_map(|code| code.to_le_bytes()));" for p in crate.outputs
+    ]
     return _MAIN.format(
         name=crate.name,
         size=sum(p.type.bytes for p in crate.inputs),
@@ -112,10 +121,6 @@ _MAIN = """use std::io::{{Read, Write}};
 
 fn fill(slot: &mut [i8], codes: &mut std::slice::Iter<u8>) {{
     slot.fill_with(|| *codes.next().unwrap() as i8);
-}}
-
-fn give(slot: &[i8], bytes: &mut Vec<u8>) {{
-    bytes.extend(slot.iter().map(|&code| code as u8));
 }}
 
 fn main() -> std::io::Result<()> {{

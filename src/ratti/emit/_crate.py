@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..plan import Plan
+from ..types import DType
 from .c import Port
 
 EDITION, RUST_VERSION = "2021", "1.63"
@@ -57,6 +58,7 @@ def library(
         result=f"model.{outputs[0].name}()",
         imports=", ".join(["Model", *(p.name.upper() for p in inputs)]),
         tensors="\n".join(_tensor(p) for p in ports),
+        numbers=_NUMBERS if any(p.type.dtype is DType.INT32 for p in ports) else "",
         accessors="\n".join(accessors),
         calls="".join(calls),
         modules="#[rustfmt::skip]\nmod constants;\n" if tables else "",
@@ -65,9 +67,16 @@ def library(
 
 
 def _tensor(port: Port) -> str:
+    shape = ", ".join(map(str, port.type.shape))
+    if port.type.dtype is DType.INT32:
+        return f"""pub const {port.name.upper()}: Numbers<{port.type.elements}> = Numbers {{
+    shape: &[{shape}],
+    offset: {port.offset_bytes},
+}};
+"""
     scale = str(np.float32(port.type.scale))
     return f"""pub const {port.name.upper()}: Tensor = Tensor {{
-    shape: &[{", ".join(map(str, port.type.shape))}],
+    shape: &[{shape}],
     offset: {port.offset_bytes},
     bytes: {port.type.bytes},
     scale: {scale},
@@ -78,6 +87,12 @@ def _tensor(port: Port) -> str:
 
 def _accessor(port: Port, mutable: bool) -> str:
     constant, reference = port.name.upper(), "&mut " if mutable else "&"
+    if port.type.dtype is DType.INT32:
+        return f"""
+    /// The numbers of [`{constant}`].
+    pub fn {port.name}(&self) -> [i32; {port.type.elements}] {{
+        {constant}.read(&self.arena)
+    }}"""
     what = "Where to write the codes of" if mutable else "The codes of"
     slice_ = f"{constant}.codes{'_mut' if mutable else ''}({reference}self.arena)"
     return f"""
@@ -86,6 +101,25 @@ def _accessor(port: Port, mutable: bool) -> str:
         {slice_}.try_into().unwrap()
     }}"""
 
+
+_NUMBERS = """/// An output of whole numbers, which lie in the arena with the low byte first.
+pub struct Numbers<const N: usize> {
+    pub shape: &'static [usize],
+    pub offset: usize,
+}
+
+impl<const N: usize> Numbers<N> {
+    /// Its numbers in `arena`.
+    pub fn read(&self, arena: &[i8; ARENA_BYTES]) -> [i32; N] {
+        let mut numbers = [0; N];
+        for (number, b) in numbers.iter_mut().zip(arena[self.offset..].chunks_exact(4)) {
+            *number = i32::from_le_bytes([b[0] as u8, b[1] as u8, b[2] as u8, b[3] as u8]);
+        }
+        numbers
+    }
+}
+
+"""
 
 _LIBRARY = """//! {name}: an int8 network, emitted by ratti. {macs} multiply-accumulates in {steps} steps.
 //!
@@ -145,7 +179,7 @@ impl Tensor {{
     }}
 }}
 
-/// The network with an arena of its own.
+{numbers}/// The network with an arena of its own.
 pub struct Model {{
     arena: [i8; ARENA_BYTES],
 }}

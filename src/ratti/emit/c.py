@@ -11,6 +11,7 @@ from ..kernels import Constant, Struct, Table, source
 from ..plan import Plan, Step
 from ..types import Array, TensorType
 from . import _stream
+from ._text import wrap
 
 LINE = 112
 
@@ -131,7 +132,7 @@ def _call(
     arguments = [*places, *(_table(step.node.name, t, unit) for t in step.call.tables)]
     if step.call.scratch_bytes:
         arguments.append(f"arena + {step.scratch_offset}")
-    return function, _wrap(f"{indent}{function}(", [*arguments, *rows], ");")
+    return function, wrap(f"{indent}{function}(", [*arguments, *rows], ");", LINE)
 
 
 def _shapes(step: Step) -> str:
@@ -141,14 +142,14 @@ def _shapes(step: Step) -> str:
 def _function(step: Step, unit: _Unit) -> str:
     """The name of the function for the step's kernel, shape and flags; emits it if it is new."""
     call, work = step.call, step.work
-    pointers = _pointers(len(step.inputs))
+    pointers = input_names(len(step.inputs))
     parameters = [f"const int8_t *{p}" for p in pointers] + ["int8_t *output"]
     parameters += [f"const {t.ctype} *{t.role}" for t in call.tables]
     arguments = [*pointers, "output", *(t.role for t in call.tables)]
     body = []
     if call.inputs_as_array:
         constants = [t.role for t in call.tables if t.role.startswith("operand_")]
-        body.append(_wrap("    const int8_t *const inputs[] = {", [*pointers, *constants], "};"))
+        body.append(wrap("    const int8_t *const inputs[] = {", [*pointers, *constants], "};", LINE))
         arguments = ["inputs", "output", *(t.role for t in call.tables if t.role not in constants)]
     if call.scratch_bytes:
         parameters.append("int8_t *scratch")
@@ -163,19 +164,20 @@ def _function(step: Step, unit: _Unit) -> str:
         else:
             body.append(f"    static const {constant[0]} {key} = {_initializer(constant, 1)};")
             arguments.append(key)
-    body.append(_wrap(f"    {call.function}(", arguments, ");"))
+    body.append(wrap(f"    {call.function}(", arguments, ");", LINE))
     text = "\n{\n" + "\n".join(body) + "\n}\n"
     if text not in unit.functions:
         shapes = "_to_".join(_shape(t) for t in (work.types[0], work.output))
         name = f"{step.kernel.name}_{shapes}"
         taken = set(unit.functions.values())
         unit.functions[text] = unique(name, taken)
-        signature = _wrap(f"static RATTI_NOINLINE void {unit.functions[text]}(", parameters, ")", hang=4)
+        signature = wrap(f"static RATTI_NOINLINE void {unit.functions[text]}(", parameters, ")", LINE, hang=4)
         unit.function_text.append(signature + text)
     return unit.functions[text]
 
 
-def _pointers(count: int) -> list[str]:
+def input_names(count: int) -> list[str]:
+    """What the operands of a step are called in the function for it."""
     return ["input", "other"][:count] if count < 3 else [f"input_{k}" for k in range(count)]
 
 
@@ -192,7 +194,7 @@ def _initializer(struct: Struct, depth: int) -> str:
             simple.append(f".{key} = {value}")
         else:
             lines.append(f"{pad}.{key} = {_inline(value)},")
-    packed = _wrap(pad, simple, ",", hang=len(pad))
+    packed = wrap(pad, simple, ",", LINE)
     return "{\n" + "\n".join([packed, *lines]) + "\n" + "    " * depth + "}"
 
 
@@ -200,20 +202,6 @@ def _inline(constant: Constant) -> str:
     if isinstance(constant, int):
         return str(constant)
     return "{" + ", ".join(f".{k} = {_inline(v)}" for k, v in constant[1].items()) + "}"
-
-
-def _wrap(start: str, items: Sequence[str], end: str, hang: int | None = None) -> str:
-    """`start` + comma-separated items + `end`, broken before LINE characters."""
-    indent = " " * (len(start) if hang is None else hang)
-    lines, line = [], start
-    for k, item in enumerate(items):
-        text = item + ("," if k + 1 < len(items) else end)
-        if len(line) + len(text) + 1 > LINE and line.strip():
-            lines.append(line.rstrip())
-            line = indent
-        line += text + " "
-    lines.append(line.rstrip())
-    return "\n".join(lines)
 
 
 def _table(node: str, table: Table, unit: _Unit) -> str:
@@ -233,14 +221,7 @@ def array(name: str, ctype: str, data: Array) -> str:
         items = [f"0x{v:08x}u" for v in data.tolist()]
     else:
         items = [str(v) for v in data.tolist()]
-    lines, line = [], "   "
-    for item in items:
-        if len(line) + len(item) + 2 > LINE:
-            lines.append(line)
-            line = "   "
-        line += f" {item},"
-    lines.append(line)
-    return f"static const {ctype} {name}[{len(items)}] = {{\n" + "\n".join(lines) + "\n};\n"
+    return f"static const {ctype} {name}[{len(items)}] = {{\n" + wrap("    ", items, ",", LINE) + "\n};\n"
 
 
 def _header(name: str, plan: Plan, inputs: Sequence[Port], outputs: Sequence[Port]) -> str:

@@ -18,11 +18,13 @@ from ..kernels import FEATURES, Constant, Kernel, Struct, Table, Work
 from ..plan import Plan, Step
 from ..types import Array, DType, TensorType
 from ._crate import library, manifest, readme
-from .c import Port
+from ._text import wrap
+from .c import Port, input_names
 
 LINE = 100
 FEATURE_SET = "portable"  # what Rust kernels are chosen for
 ELEMENTS = {"int8_t": "i8", "int16_t": "i16", "int32_t": "i32", "uint8_t": "u8", "uint16_t": "u16", "uint32_t": "u32"}
+PORTS = {"input": (DType.INT8,), "output": (DType.INT8, DType.INT32)}
 RESERVED = (  # keywords, and crates that every compiler has
     "abstract alloc as async await become box break const continue core crate do dyn else enum extern false final fn "
     "for if impl in let loop macro match mod move mut override priv proc_macro pub ref return self static std struct "
@@ -106,11 +108,16 @@ def _ports(plan: Plan, kind: str, names: Sequence[str]) -> tuple[Port, ...]:
     ports: list[Port] = []
     for n in names:  # a graph may name one value twice
         type = plan.graph.type(n)
-        if type.dtype is not DType.INT8:
-            raise UnsupportedError(f"{kind} '{n}' is {type.dtype.value}; Rust crates take and give int8")
+        if type.dtype not in PORTS[kind]:
+            raise UnsupportedError(f"{kind} '{n}' is {type.dtype.value}; Rust crates take int8 and give int8 or int32")
         own = kind if len(names) == 1 else unique(_snake(f"{kind}_{n}"), {p.name for p in ports})
         ports.append(Port(own, type, plan.offsets[n]))
     return tuple(ports)
+
+
+def _raw(name: str) -> str:
+    """A family's name as a module's: some mean something else to Rust."""
+    return f"r#{name}" if name in RESERVED.split() else name
 
 
 def _snake(name: str) -> str:
@@ -138,9 +145,9 @@ def _step(plan: Plan, step: Step, unit: _Unit) -> None:
     arguments += [f"&{_table(step.node.name, t, unit)}" for t in step.call.tables]
     if step.call.scratch_bytes:
         arguments.append(str(step.scratch_offset))
-    arguments.append(f"0..{step.work.rows}")
+    arguments.append(f"0..{step.kernel.rows(step.work)}")
     shapes = " -> ".join(_shape(t) for t in (step.work.types[0], step.work.output))
-    call = wrap(f"    steps::{function}(", arguments, ");", hang=8)
+    call = wrap(f"    steps::{function}(", arguments, ");", LINE, hang=8)
     unit.calls.append(f"    // {step.node.name}: {shapes}\n{call}\n")
 
 
@@ -150,10 +157,17 @@ def _function(step: Step, unit: _Unit) -> str:
     text = kernels.rust_form(step.kernel)
     assert text is not None, f"{step.kernel.name} has no Rust form"
     _include(kernels.rust_path(step.kernel), unit, text)
-    offsets = [*["input", "other"][: len(step.inputs)], "output"]
-    parameters = ["arena: &mut [i8]", *(f"{name}: usize" for name in offsets)]
+    inputs = input_names(len(step.inputs))
+    parameters = ["arena: &mut [i8]", *(f"{name}: usize" for name in (*inputs, "output"))]
     parameters += [f"{t.role}: &[{_element(t)}; {len(t.data)}]" for t in call.tables]
-    arguments = ["arena", *offsets, *(t.role for t in call.tables)]
+    arguments = ["arena", *inputs, "output", *(t.role for t in call.tables)]
+    body = []
+    if call.inputs_as_array:
+        constants = [t.role for t in call.tables if t.role.startswith("operand_")]
+        sources = [*(f"Source::Arena({n})" for n in inputs), *(f"Source::Constant({n})" for n in constants)]
+        body.append(wrap("    let inputs = [", sources, "];", LINE, hang=8))
+        arguments = ["arena", "&inputs", "output", *(t.role for t in call.tables if t.role not in constants)]
+        unit.used.add("Source")
     if call.scratch_bytes:
         parameters.append("scratch: usize")
         arguments.append("scratch")
@@ -161,7 +175,6 @@ def _function(step: Step, unit: _Unit) -> str:
         arguments.append("0")
     parameters.append("rows: Range<usize>")
     arguments.append("rows")
-    body = []
     for key, constant in call.constants.items():
         if isinstance(constant, int):
             arguments.append(str(constant))
@@ -171,7 +184,7 @@ def _function(step: Step, unit: _Unit) -> str:
     unit.used |= {_camel(t.ctype) for t in call.tables if t.data.ndim == 2}
     kernel = call.function.removeprefix("ratti_")
     unit.used.add(kernel)
-    body.append(wrap(f"    {kernel}(", arguments, ");", hang=8))
+    body.append(wrap(f"    {kernel}(", arguments, ");", LINE, hang=8))
     called = (*parameters, *body)
     if called not in unit.functions:
         shapes = "_to_".join(_shape(t) for t in (work.types[0], work.output))
@@ -195,7 +208,7 @@ def _constant(key: str, struct: Struct, unit: _Unit) -> str:
     if len(line) <= LINE:
         return line
     items = [f"{k}: {_value(v, unit)}" for k, v in struct[1].items()]
-    return f"    const {key.upper()}: {type} = {type} {{\n" + wrap(" " * 8, items, ",", hang=8) + "\n    };"
+    return f"    const {key.upper()}: {type} = {type} {{\n" + wrap(" " * 8, items, ",", LINE) + "\n    };"
 
 
 def _value(constant: Constant, unit: _Unit) -> str:
@@ -204,18 +217,6 @@ def _value(constant: Constant, unit: _Unit) -> str:
     unit.used.add(_camel(constant[0]))
     fields = ", ".join(f"{k}: {_value(v, unit)}" for k, v in constant[1].items())
     return f"{_camel(constant[0])} {{ {fields} }}"
-
-
-def wrap(start: str, items: Sequence[object], end: str, hang: int) -> str:
-    """`start` + comma-separated items + `end`, broken before LINE characters."""
-    lines, line = [], start
-    for k, item in enumerate(items):
-        text = str(item) + ("," if k + 1 < len(items) else end)
-        if len(line) + len(text) > LINE and line.strip():
-            lines.append(line.rstrip())
-            line = " " * hang
-        line += text + " "
-    return "\n".join([*lines, line.rstrip()])
 
 
 def _table(node: str, table: Table, unit: _Unit) -> str:
@@ -232,17 +233,18 @@ def _array(declared: str, element: str, data: Array) -> str:
         items = [f"{element}({', '.join(map(str, row))})" for row in data.tolist()]
     else:
         items = [str(v) for v in data.tolist()]
-    return f"{declared}: [{element}; {len(items)}] = [\n" + wrap("    ", items, ",", hang=4) + "\n];\n"
+    return f"{declared}: [{element}; {len(items)}] = [\n" + wrap("    ", items, ",", LINE) + "\n];\n"
 
 
 def _uses(unit: _Unit, names: set[str]) -> list[str]:
     """`use` lines for what the kernel files define of `names`."""
     lines = []
     for path, text in sorted(unit.sources.items()):
-        defined = sorted(names & set(re.findall(r"^pub (?:fn|struct) (\w+)", text, re.M)), key=str.swapcase)
+        defined = sorted(names & set(re.findall(r"^pub (?:fn|struct|enum) (\w+)", text, re.M)), key=str.swapcase)
         if defined:
             what = defined[0] if len(defined) == 1 else "{" + ", ".join(defined) + "}"
-            lines.append(f"use crate::kernels::{path.removesuffix('.rs').replace('/', '::')}::{what};")
+            family, name = path.removesuffix(".rs").split("/")
+            lines.append(f"use crate::kernels::{_raw(family)}::{name}::{what};")
     return lines
 
 
@@ -265,5 +267,5 @@ def _modules(sources: Mapping[str, str]) -> str:
     lines = ["//! The kernels that this network uses: whole files, of which it may need a part."]
     lines += ["#![allow(dead_code)]", ""]
     for family, names in families.items():
-        lines += [f"pub mod {family} {{", *(f"    pub mod {name};" for name in names), "}"]
+        lines += [f"pub mod {_raw(family)} {{", *(f"    pub mod {name};" for name in names), "}"]
     return "\n".join([*lines, ""])

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..types import Array
-from .rust import RustCrate, wrap
+from ._text import wrap
+from .rust import LINE, RustCrate
 
 
 def emit(crate: RustCrate, inputs: Sequence[Sequence[Array]], outputs: Sequence[Sequence[Array]]) -> Mapping[str, str]:
@@ -18,7 +19,7 @@ def emit(crate: RustCrate, inputs: Sequence[Sequence[Array]], outputs: Sequence[
         copies.append(f"        *model.{port.name}() = {port.name.upper()}[i];")
     for k, port in enumerate(crate.outputs):
         tables.append(_table(port.name, [row[k] for row in outputs]))
-        compares.append(f'        assert_eq!(model.{port.name}(), &{port.name.upper()}[i], "vector {{i}}");')
+        compares.append(f'        assert_eq!(model.{port.name}()[..], {port.name.upper()}[i][..], "vector {{i}}");')
     lines = [
         f"//! {len(inputs)} vectors, computed by ratti's interpreter.",
         "",
@@ -40,6 +41,6 @@ def emit(crate: RustCrate, inputs: Sequence[Sequence[Array]], outputs: Sequence[
 
 
 def _table(name: str, rows: Sequence[Array]) -> str:
-    texts = ["    [\n" + wrap("        ", np.ravel(row).tolist(), ",", hang=8) + "\n    ],\n" for row in rows]
-    type = f"[[i8; {rows[0].size}]; {len(rows)}]"
+    texts = ["    [\n" + wrap("        ", np.ravel(row).tolist(), ",", LINE) + "\n    ],\n" for row in rows]
+    type = f"[[i{8 * rows[0].itemsize}; {rows[0].size}]; {len(rows)}]"
     return f"#[rustfmt::skip]\nstatic {name.upper()}: {type} = [\n" + "".join(texts) + "];\n"

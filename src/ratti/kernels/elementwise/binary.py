@@ -47,6 +47,7 @@ class ElementwiseBinary(Kernel):
             "left_shift": 0,
             "in_zero": work.types[0].zero_point,
             "other_zero": work.types[1].zero_point,
+            **UNSCALED,
         }
         scaling = next((f for kind, f in SCALINGS.items() if isinstance(op, kind)), _unscaled)
         fields |= scaling(op, work)
@@ -94,6 +95,7 @@ def _unscaled(op: Any, work: Work) -> Mapping[str, Constant]:
     return {"out": output_struct(work.output, op.fused, Rounding.GENERAL)}
 
 
+UNSCALED = _pair("in_", (0, 0)) | _pair("other_", (0, 0)) | _pair("", (0, 0))
 SCALINGS: Mapping[type, Callable[[Any, Work], Mapping[str, Constant]]] = {
     Summing: _sum,
     Mul: _product,

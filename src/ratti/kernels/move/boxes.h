@@ -5,9 +5,9 @@
 typedef struct {
     int32_t operand, in_offset, in_row, row_first, row_step, rows, out_offset;
     int32_t count0, in0, out0, count1, in1, out1, count2, in2, out2, count3, in3, out3;
-} ratti_box;
+} ratti_move_box;
 
-RATTI_INLINE void ratti_move_row(const int8_t *in, int8_t *out, const ratti_box *b)
+RATTI_INLINE void ratti_move_row(const int8_t *in, int8_t *out, const ratti_move_box *b)
 {
     int32_t i, j, k, l;
     for (i = 0; i < b->count0; ++i) {
@@ -28,16 +28,16 @@ RATTI_INLINE void ratti_move_row(const int8_t *in, int8_t *out, const ratti_box 
 }
 
 /* Copies `count` boxes from the inputs; what no box covers takes `fill`. `out` must not overlap an input. */
-RATTI_INLINE void ratti_move(const int8_t *const *inputs, int8_t *out, const ratti_box *boxes, int32_t row_begin,
-                             int32_t row_end, const int32_t count, const int32_t row_bytes, const int32_t filled,
-                             const int32_t fill)
+RATTI_INLINE void ratti_move_boxes(const int8_t *const *inputs, int8_t *out, const ratti_move_box *boxes,
+                                   int32_t row_begin, int32_t row_end, const int32_t count, const int32_t row_bytes,
+                                   const int32_t filled, const int32_t fill)
 {
     int32_t n, k;
     if (filled) {
         ratti_fill(out + row_begin * row_bytes, (uint8_t)fill, (size_t)((row_end - row_begin) * row_bytes));
     }
     for (n = 0; n < count; ++n) {
-        const ratti_box *b = boxes + n;
+        const ratti_move_box *b = boxes + n;
         for (k = 0; k < b->rows; ++k) {
             const int32_t row = b->row_first + k * b->row_step;
             if (row >= row_begin && row < row_end) {

@@ -41,7 +41,7 @@ class MoveBoxes(Kernel):
         size = work.output.dtype.bytes
         data = np.array([_record(b, places[b.operand]) for b in found], np.int64)
         covered = sum(b.rows * math.prod(n for n, _, _ in b.inner) for b in found)
-        tables = [Table("boxes", "ratti_box", data)]
+        tables = [Table("boxes", "ratti_move_box", data)]
         for k in constants:
             held = work.operands[k].data
             assert held is not None
@@ -52,11 +52,11 @@ class MoveBoxes(Kernel):
             "filled": int(covered < work.output.elements),
             "fill": work.output.zero_point if work.output.quant else 0,
         }
-        return Call("ratti_move", constant_fields, tuple(tables), inputs_as_array=True)
+        return Call("ratti_move_boxes", constant_fields, tuple(tables), inputs_as_array=True)
 
 
 def _record(box: Box, operand: int) -> list[int]:
-    """A `ratti_box`."""
+    """A `ratti_move_box`."""
     inner = [(1, 0, 0)] * (INNER - len(box.inner)) + list(box.inner)
     head = [operand, box.in_offset, box.in_row, box.row_first, box.row_step, box.rows, box.out_offset]
     return head + [v for dimension in inner for v in dimension]

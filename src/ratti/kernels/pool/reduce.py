@@ -37,10 +37,9 @@ class PoolReduce(Kernel):
             fields |= {f"n{k}": count, f"in{k}": step}
         for k, (count, step) in enumerate([(1, 0)] * (REDUCED - len(reduced)) + reduced):
             fields |= {f"r{k}": count, f"step{k}": step}
-        if isinstance(op, (Mean, Sum)):
-            multiplier, shift = op.multiplier(source, work.output)
-            fields |= {"in_zero": source.zero_point, "multiplier": multiplier, "shift": -shift}
-            fields["out"] = output_struct(work.output, Activation.NONE, Rounding.GENERAL)
+        multiplier, shift = op.multiplier(source, work.output) if isinstance(op, (Mean, Sum)) else (0, 0)
+        fields |= {"in_zero": source.zero_point, "multiplier": multiplier, "shift": -shift}
+        fields["out"] = output_struct(work.output, Activation.NONE, Rounding.GENERAL)
         return Call("ratti_reduce", {"sizes": ("ratti_reduce_sizes", fields)})
 
 

@@ -43,6 +43,6 @@ fn divide_by_power(x: i32, shift: i32) -> i32 {
 }
 
 /// Both roundings for any accumulator and any shift.
-fn rescale(x: i32, multiplier: i32, shift: i32) -> i32 {
+pub fn rescale(x: i32, multiplier: i32, shift: i32) -> i32 {
     round_shift(high_multiply(x << (-shift).max(0), multiplier), shift)
 }

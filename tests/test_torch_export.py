@@ -60,7 +60,7 @@ def int8_difference(model: nn.Module, shape: tuple[int, int, int], n: int = 8) -
     """LSB by which the graph's outputs differ from the simulation's, on random inputs; not of constant outputs."""
     torch.manual_seed(1)
     x = torch.randn(n, shape[2], *shape[:2])
-    program = compress.quantize_program(compress.export(model, shape), [x])
+    program = compress.quantize_program(compress.export(model, shape), [(x,)])
     graph = import_program(program, "net", batch=n)
     assert graph.is_quantized
     source, result = graph.type(graph.inputs[0]), graph.type(graph.outputs[0])
@@ -179,7 +179,7 @@ def test_what_the_graph_cannot_express_is_named(model: nn.Module, message: str) 
 
 def test_a_program_with_a_float_bias_is_refused() -> None:
     """As ExecuTorch's quantizers leave it: no integer engine can add it."""
-    program = compress.quantize_program(compress.export(nn.Conv2d(1, 2, 1), (4, 4, 1)), [torch.randn(4, 1, 4, 4)])
+    program = compress.quantize_program(compress.export(nn.Conv2d(1, 2, 1), (4, 4, 1)), [(torch.randn(4, 1, 4, 4),)])
     for node in program.graph.nodes:
         if str(node.target) == "aten.conv2d.default":
             program.register_buffer("plain", torch.zeros(2))

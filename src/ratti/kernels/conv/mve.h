@@ -4,7 +4,8 @@
 /* Convolution with vectors of Armv8.1-M: sixteen products an instruction, four output channels at a time.
 
    weights: [out_c][kernel_h][kernel_w][in_c].
-   window: scratch for one window as bytes, where a window is no run of the input. `out` must not overlap `in`. */
+   window: scratch for one window as bytes, where the convolution is not pointwise. `out` may overlap `in`
+   as `overlap` of the kernel says. */
 RATTI_INLINE void ratti_conv_mve(const int8_t *in, int8_t *out, const int8_t *weights, const ratti_channel *channels,
                                  int8_t *window, int32_t row_begin, int32_t row_end, const ratti_conv s)
 {

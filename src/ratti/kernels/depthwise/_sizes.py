@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
+
 from ...ops._accumulate import LinearOp
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...types import Array, DType
 from .._channels import Channels, Rounding, channel_table, output_struct
+from .._overlap import first_bytes, stored_singly
 from ..base import Overlap, Reach, Struct, Work
 
 
@@ -55,6 +58,17 @@ def output(work: Work) -> Struct:
         return channels(work).output
     assert isinstance(work.op, LinearOp)
     return output_struct(work.output, work.op.activation, Rounding.GENERAL)
+
+
+def singly_overlap(work: Work) -> Overlap:
+    """For kernels that read and store pixel by pixel, in it channel by channel."""
+    op = work.op
+    assert isinstance(op, DepthwiseConv2D)
+    _, kernel_h, kernel_w = filters(work).shape
+    shapes = work.types[0].shape, work.output.shape
+    begins = first_bytes(*shapes, (kernel_h, kernel_w), op.stride, op.padding, op.dilation)
+    distance = stored_singly(begins, np.arange(work.output.shape[-1]) // op.multiplier)
+    return Overlap(-work.types[0].bytes if distance is None else distance)
 
 
 def sizes(work: Work) -> Struct:

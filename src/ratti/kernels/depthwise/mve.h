@@ -5,7 +5,8 @@
    before they are widened, which is exact because no weight is -128.
 
    weights: [kernel_h][kernel_w][in_c]; the multiplier is 1.
-   border: scratch for in_c bytes, which stand for a pixel outside the input. `out` must not overlap `in`. */
+   border: scratch for in_c bytes, which stand for a pixel outside the input. `out` may overlap `in` as
+   `overlap` of the kernel says. */
 enum { RATTI_MVE_TAPS = 25 };
 
 /* The first `count` of sixteen channels; `taps` are the window's pixels, at the first of the channels plus `c`. */

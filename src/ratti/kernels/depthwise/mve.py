@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...ops.depthwise_conv2d import DepthwiseConv2D
-from ..base import Call, Kernel, Table, Work
-from ._sizes import channels, filters, sizes
+from ..base import Call, Kernel, Overlap, Reach, Table, Work
+from ._sizes import channels, filters, reach, singly_overlap, sizes
 
 MOST_TAPS = 25  # size of the array of pointers in mve.h
 
@@ -26,6 +26,12 @@ class DepthwiseMve(Kernel):
     def instructions(self, work: Work) -> float:
         vectors = _pixels(work) * -(-work.output.shape[-1] // 16)
         return vectors * (work.macs / work.output.elements * 9 + 60) + _pixels(work) * 60
+
+    def reach(self, work: Work) -> Reach | None:
+        return reach(work)
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        return singly_overlap(work)  # channels in sixteens: no nearer than singly
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "int8_t", filters(work).transpose(1, 2, 0).ravel())

@@ -30,6 +30,7 @@ from ratti.ops.relu import Relu
 from ratti.plan import Plan, make_plan
 from ratti.verbs.export import export
 from ratti.verbs.verify import verify
+from test_overlap import distances
 
 CHECKED = ("-C", "opt-level=0", "-C", "overflow-checks=on", "-C", "debug-assertions=on", "-D", "warnings")
 
@@ -119,6 +120,42 @@ def test_every_kernel_on_every_case(rustc: None) -> None:
 def test_steps_take_row_ranges(rustc: None) -> None:
     plan = apart(every_case()[0])
     assert_equal(plan.graph, in_parts(plan, rust.emit(plan), 3), 2)
+
+
+def nearest() -> Plan:
+    """A step for every case, operand and distance at which a result may begin before the operand: exactly there."""
+    found: list[tuple[Trial, int, int]] = []
+    by_name = {t.name: t for t in written()}
+    for step in every_case()[0].steps:
+        trial = by_name[step.node.name]
+        for index in range(len(step.inputs)):
+            for distance in distances(step, index):
+                case = dataclasses.replace(trial.case, label=f"{trial.case.label}_{len(found)}")
+                found.append((Trial(case, trial.kernel), index, distance))
+    graph, fixed = together("nearest", [t for t, _, _ in found])
+    plan = apart(make_plan(graph, FEATURES[rust.FEATURE_SET], kernels=fixed))
+    offsets, end = dict(plan.offsets), plan.arena_bytes
+    steps = {s.node.name: s for s in plan.steps}
+    for t, index, distance in found:
+        step = steps[t.name]
+        out = end + max(-distance, 0)
+        home = offsets[step.inputs[index]]
+        offsets |= {name: out + distance for name, at in plan.offsets.items() if at == home}
+        offsets[step.output] = out
+        end = max(out + step.work.output.bytes, out + distance + plan.graph.type(step.inputs[index]).bytes)
+    return dataclasses.replace(plan, offsets=offsets, arena_bytes=end)
+
+
+def test_results_may_lie_over_operands_as_in_c(rustc: None) -> None:
+    plan = nearest()
+    over = {s.kernel.name for s in plan.steps for n in s.inputs if _meet(plan, n, s.output)}
+    assert over >= {"add", "binary", "conv_scalar", "conv_direct", "depthwise_plane", "pool_maximum", "table"}
+    assert_equal(plan.graph, rust.emit(plan), 3)
+
+
+def _meet(plan: Plan, *names: str) -> bool:
+    (a, a_bytes), (b, b_bytes) = ((plan.offsets[n], plan.graph.type(n).bytes) for n in names)
+    return a < b + b_bytes and b < a + a_bytes
 
 
 @pytest.mark.parametrize("seed", [3, 4])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cases import Trial, all_cases, samples, together, trials
+from cases import Trial, all_cases, label, samples, together, trials
 from graphs import random_graph
 from ratti import kernels
 from ratti.cli import main
@@ -22,14 +22,16 @@ from ratti.device.host_rust import RustModel
 from ratti.emit import rust
 from ratti.errors import EmulationError, InputError, ToolchainError, UnsupportedError
 from ratti.graph import interpreter
-from ratti.graph.builder import GraphBuilder
+from ratti.graph.builder import GraphBuilder, from_case
 from ratti.graph.ir import Graph
 from ratti.kernels import FEATURES
 from ratti.ops.base import int8
 from ratti.ops.relu import Relu
 from ratti.plan import Plan, make_plan
+from ratti.types import DType
 from ratti.verbs.export import export
 from ratti.verbs.verify import verify
+from test_overlap import distances
 
 CHECKED = ("-C", "opt-level=0", "-C", "overflow-checks=on", "-C", "debug-assertions=on", "-D", "warnings")
 
@@ -121,6 +123,42 @@ def test_steps_take_row_ranges(rustc: None) -> None:
     assert_equal(plan.graph, in_parts(plan, rust.emit(plan), 3), 2)
 
 
+def nearest() -> Plan:
+    """A step for every case, operand and distance at which a result may begin before the operand: exactly there."""
+    found: list[tuple[Trial, int, int]] = []
+    by_name = {t.name: t for t in written()}
+    for step in every_case()[0].steps:
+        trial = by_name[step.node.name]
+        for index in range(len(step.inputs)):
+            for distance in distances(step, index):
+                case = dataclasses.replace(trial.case, label=f"{trial.case.label}_{len(found)}")
+                found.append((Trial(case, trial.kernel), index, distance))
+    graph, fixed = together("nearest", [t for t, _, _ in found])
+    plan = apart(make_plan(graph, FEATURES[rust.FEATURE_SET], kernels=fixed))
+    offsets, end = dict(plan.offsets), plan.arena_bytes
+    steps = {s.node.name: s for s in plan.steps}
+    for t, index, distance in found:
+        step = steps[t.name]
+        out = end + max(-distance, 0)
+        home = offsets[step.inputs[index]]
+        offsets |= {name: out + distance for name, at in plan.offsets.items() if at == home}
+        offsets[step.output] = out
+        end = max(out + step.work.output.bytes, out + distance + plan.graph.type(step.inputs[index]).bytes)
+    return dataclasses.replace(plan, offsets=offsets, arena_bytes=end)
+
+
+def test_results_may_lie_over_operands_as_in_c(rustc: None) -> None:
+    plan = nearest()
+    over = {s.kernel.name for s in plan.steps for n in s.inputs if _meet(plan, n, s.output)}
+    assert over >= {"add", "binary", "conv_scalar", "conv_direct", "depthwise_plane", "pool_maximum", "table"}
+    assert_equal(plan.graph, rust.emit(plan), 3)
+
+
+def _meet(plan: Plan, *names: str) -> bool:
+    (a, a_bytes), (b, b_bytes) = ((plan.offsets[n], plan.graph.type(n).bytes) for n in names)
+    return a < b + b_bytes and b < a + a_bytes
+
+
 @pytest.mark.parametrize("seed", [3, 4])
 def test_random_graphs(seed: int, rustc: None) -> None:
     graph = random_graph(seed, 14)
@@ -206,8 +244,13 @@ def test_two_emits_are_the_same_bytes_and_equal_layers_share_functions() -> None
     assert crate.files["src/lib.rs"].count("steps::table_16_to_16(arena") == 3
 
 
-def test_every_op_that_c_computes_has_a_rust_kernel() -> None:
-    assert {t.case.op.name for t in written()} == {t.case.op.name for t in trials(rust.FEATURE_SET)}
+def test_every_case_that_c_computes_has_a_rust_kernel_but_int16() -> None:
+    served = {label(t.case) for t in written()}
+    others = [t.case for t in trials(rust.FEATURE_SET) if label(t.case) not in served]
+    assert {case.operands[0].type.dtype for case in others} == {DType.INT16}
+    for case in {case.op.name: case for case in others}.values():
+        with pytest.raises(UnsupportedError, match=f"no Rust kernel computes {case.op.name}"):
+            rust.choose(from_case(case))
 
 
 def test_ops_that_become_others(rustc: None) -> None:

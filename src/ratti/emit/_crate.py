@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,12 +32,13 @@ opt-level = 2
 
 
 def readme(name: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> str:
-    """`README.md`: five lines."""
+    """`README.md`: a few lines."""
     given = ", ".join("x".join(map(str, p.type.shape)) for p in inputs)
     got = ", ".join("x".join(map(str, p.type.shape)) for p in outputs)
+    what = textwrap.fill(f"An int8 network, emitted by ratti: {given} codes in, {got} out.", 100)
     return f"""# {name}
 
-An int8 network, emitted by ratti: {given} codes in, {got} out.
+{what}
 `no_std`, no heap, no `unsafe`, no dependencies, Rust {RUST_VERSION} and later.
 Make a `{name}::Model`, write `model.{inputs[0].name}()`, call `model.run()`, read `model.{outputs[0].name}()`.
 `cargo test` runs it on vectors that ratti's interpreter computed.

@@ -22,7 +22,8 @@ RATTI_INLINE void ratti_depthwise_nibbles(const int8_t *in, int8_t *out, const u
                     for (kx = 0; kx < s.kernel_w; ++kx) {
                         const int32_t x = ox * s.stride_w - s.pad_left + kx * s.dilation_w;
                         const int32_t inside = y >= 0 && y < s.in_h && x >= 0 && x < s.in_w;
-                        acc += ratti_multiply(ratti_nibble(weights, w), inside ? plane[(y * s.in_w + x) * s.in_c] : s.in_zero);
+                        const int32_t code = inside ? plane[(y * s.in_w + x) * s.in_c] : s.in_zero;
+                        acc += ratti_multiply(ratti_nibble(weights, w), code);
                         w += out_c;
                     }
                 }

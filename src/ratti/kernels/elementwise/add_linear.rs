@@ -1,5 +1,6 @@
-//! Sum of two tensors of one shape as one linear form: (a * in_factor + b * other_factor + bias) >> shift. The constants
-//! were searched for, and proven to give TFLite's code for all 65,536 pairs of codes. The output may be either operand.
+//! Sum of two tensors of one shape as one linear form: (a * in_factor + b * other_factor + bias) >> shift. The
+//! constants were searched for, and proven to give TFLite's code for all 65,536 pairs of codes. The output may be
+//! either operand.
 
 use core::ops::Range;
 

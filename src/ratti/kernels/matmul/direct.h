@@ -1,7 +1,7 @@
 #include "../support/core.h"
 
-/* Products of matrices, each with steps of its own: 0 where one is repeated, swapped where one is transposed. `out` must not
-   overlap an input. */
+/* Products of matrices, each with steps of its own: 0 where one is repeated, swapped where one is transposed. `out`
+   must not overlap an input. */
 typedef struct {
     int32_t batches, m, n, k; /* of a row of the output */
     int32_t in_row, in_batch, in_m, in_k, in_zero;

@@ -1,7 +1,7 @@
 #include "../support/core.h"
 
-/* A part of an output whose elements lie at regular steps in an input: rows row_first + k * row_step for k < rows of the
-   output; in each, four nested counts. Steps and offsets in elements of one byte. */
+/* A part of an output whose elements lie at regular steps in an input: rows row_first + k * row_step for k < rows of
+   the output; in each, four nested counts. Steps and offsets in elements of one byte. */
 typedef struct {
     int32_t operand, in_offset, in_row, row_first, row_step, rows, out_offset;
     int32_t count0, in0, out0, count1, in1, out1, count2, in2, out2, count3, in3, out3;
@@ -41,7 +41,8 @@ RATTI_INLINE void ratti_move_boxes(const int8_t *const *inputs, int8_t *out, con
         for (k = 0; k < b->rows; ++k) {
             const int32_t row = b->row_first + k * b->row_step;
             if (row >= row_begin && row < row_end) {
-                ratti_move_row(inputs[b->operand] + b->in_offset + k * b->in_row, out + row * row_bytes + b->out_offset, b);
+                const int8_t *source = inputs[b->operand] + b->in_offset + k * b->in_row;
+                ratti_move_row(source, out + row * row_bytes + b->out_offset, b);
             }
         }
     }

@@ -1,7 +1,7 @@
 #include "../support/core.h"
 
-/* Largest element or rescaled sum over any dimensions: n counts those that stay, r those that are reduced, each with its
-   step in the input. `out` must not overlap `in`. */
+/* Largest element or rescaled sum over any dimensions: n counts those that stay, r those that are reduced, each with
+   its step in the input. `out` must not overlap `in`. */
 typedef struct {
     int32_t largest; /* 1: the largest element; 0: the sum of the elements less the zero point, rescaled */
     int32_t in_row, n0, n1, n2, in0, in1, in2, r0, r1, step0, step1;

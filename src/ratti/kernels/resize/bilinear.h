@@ -1,7 +1,7 @@
 #include "../support/core.h"
 
-/* Linear interpolation in both directions. Rows and columns of the output: first and second input position, and the weight
-   of the second in 1/1024; ties of the mean go away from zero. `out` must not overlap `in`. */
+/* Linear interpolation in both directions. Rows and columns of the output: first and second input position, and the
+   weight of the second in 1/1024; ties of the mean go away from zero. `out` must not overlap `in`. */
 typedef struct {
     int32_t first, second, weight;
 } ratti_between;
@@ -20,7 +20,8 @@ RATTI_INLINE void ratti_resize_bilinear(const int8_t *in, int8_t *out, const rat
                 const int32_t above = upper[left + c] * (1024 - dx) + upper[right + c] * dx;
                 const int32_t below = lower[left + c] * (1024 - dx) + lower[right + c] * dx;
                 const int32_t total = above * (1024 - dy) + below * dy;
-                out[(y * out_w + x) * channels + c] = (int8_t)((total + (total > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20));
+                const int32_t half = total > 0 ? 1 << 19 : -(1 << 19);
+                out[(y * out_w + x) * channels + c] = (int8_t)((total + half) / (1 << 20));
             }
         }
     }

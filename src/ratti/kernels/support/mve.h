@@ -1,7 +1,7 @@
 #include "core.h"
 
-/* The vector instructions of Armv8.1-M (MVE) that its kernels are built on; plain C elsewhere, so that the same file runs
-   anywhere. Four channels are four lanes of 32 bits. */
+/* The vector instructions of Armv8.1-M (MVE) that its kernels are built on; plain C elsewhere, so that the same file
+   runs anywhere. Four channels are four lanes of 32 bits. */
 #if defined(__ARM_FEATURE_MVE)
 #include <arm_mve.h>
 #endif

@@ -137,7 +137,8 @@ def test_image_classification_does_not_fit_the_smallest_device(shared: Path) -> 
     result = check(shared / "models" / "ic.tflite", "ch32v003")
     assert not result.fits
     ram, flash = result.reasons
-    assert f"needs {result.ram['total']:,} B" in ram and "limit of 2,048 B" in ram and result.ram["total"] > 40_000
+    assert f"needs {result.ram['total']:,} B" in ram and "limit of 2,048 B" in ram
+    assert result.ram["total"] > 15_000  # the least that was found: layers in bands of rows
     assert f"needs {result.flash['total']:,} B" in flash and "limit of 16,384 B" in flash
     assert result.instructions > result.macs  # measured all the same, with larger memories
 

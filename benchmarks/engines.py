@@ -80,10 +80,10 @@ class Figures:
         return (self.result(model, core, optimize).flash["code"] - self._parameters(model, core)[0]) / KB
 
     def _parameters(self, model: str, core: str) -> tuple[int, int]:
-        """Bytes of constants per output channel, and output channels, of all layers with weights."""
+        """Bytes of constants per output channel besides its bias, and output channels, of all layers with weights."""
         plan = prepare(models.load(self._folder / f"{model}.tflite"), targets.load(CORES[core]).isa).plan
         tables = [t for s in plan.steps for t in s.call.tables if t.role == "channels"]
-        return sum(4 * t.data.size for t in tables), sum(len(t.data) for t in tables)
+        return sum(4 * (t.data.size - len(t.data)) for t in tables), sum(len(t.data) for t in tables)
 
 
 def tables(figures: Figures, wanted: Sequence[str] = MODELS) -> list[str]:

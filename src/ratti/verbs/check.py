@@ -141,7 +141,8 @@ def _check(label: str, graph: Graph, device: Target, limits: Limits, optimize: s
     result = _result(label, graph, device, measured.deployment.plan, measured.measurement, limits, optimize)
     if limits.ram_bytes is None:
         return result
-    return replace(result, tradeoff=tuple(trade_off(graph, device, inputs, optimize)))
+    trades = trade_off(graph, device, inputs, optimize, measured.deployment.lean)
+    return replace(result, tradeoff=tuple(trades))
 
 
 def _result(

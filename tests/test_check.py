@@ -62,7 +62,7 @@ def test_json_has_every_field(kws: CheckResult) -> None:
     assert set(found["how"]) == HOW
     assert set(found["how"].values()) <= {"measured", "emulated", "priced", "estimated", "absent"}
     assert set(found["ram"]) >= {"total", "activations", "scratch", "stack", "lower_bound", "limit"}
-    assert set(found["flash"]) >= {"total", "weights", "code", "limit"}
+    assert set(found["flash"]) >= {"total", "weights", "code", "parameters", "transformed", "limit"}
     assert len(found["cycles_range"]) == 2 and found["cycles_range"][0] < found["cycles_range"][1]
     for layer in found["layers"]:
         assert set(layer) >= {"name", "op", "kernel", "macs", "instructions", "cycles", "ram"}
@@ -109,6 +109,10 @@ def test_parts_add_up(kws: CheckResult) -> None:
     assert sum(layer.cycles for layer in kws.layers) == pytest.approx(kws.cycles, abs=len(kws.layers))
     assert sum(kws.ram[k] for k in ("activations", "scratch", "static", "stack")) == kws.ram["total"]
     assert kws.flash["weights"] + kws.flash["code"] == kws.flash["total"]
+    channels = 9 * 64 + 12  # every layer with weights, and its tables are multiples of four
+    assert kws.flash["parameters"] == 8 * channels
+    assert kws.flash["parameters"] + kws.flash["transformed"] < kws.flash["code"]
+    assert f"channel parameters {kws.flash['parameters']:,}" in str(kws)
     assert max(layer.ram for layer in kws.layers) <= kws.ram["activations"] + kws.ram["scratch"]
     clock = targets.load(BOARD).clock_hz
     assert kws.latency_ms == pytest.approx(kws.cycles_range[1] / clock * 1e3)
@@ -163,7 +167,7 @@ def test_flash_is_spent_on_speed_within_its_limit(toy: Callable[..., CheckResult
     free = toy()
     tight = toy(flash_bytes=free.flash["total"] - 1)
     free_layers, tight_layers = (sum(y.kernel == "conv_winograd" for y in r.layers) for r in (free, tight))
-    assert 0 <= tight_layers < free_layers
+    assert tight_layers < free_layers
     assert tight.fits and tight.flash["total"] < free.flash["total"]
     assert (tight.instructions or 0) > (free.instructions or 0)
 
@@ -184,6 +188,7 @@ def test_flash_is_given_up_layer_by_layer() -> None:
     counts = [sum(layer.kernel == "conv_winograd" for layer in r.layers) for r in (small, some, fast)]
     assert counts[0] == 0 < counts[1] < counts[2]
     assert some.fits and some.flash["total"] <= limit and not small.fits
+    assert small.flash["transformed"] < some.flash["transformed"] < fast.flash["transformed"]
     assert (fast.instructions or 0) < (some.instructions or 0) < (small.instructions or 0)
 
 

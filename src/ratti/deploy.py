@@ -155,7 +155,7 @@ def _gain(step: Step) -> tuple[float, int, str]:
     """Instructions (estimated) that a step's kernel gains with flash, the bytes that it takes more, the node's name."""
     work = replace(step.work, features=step.work.features - {SPARE_FLASH})
     other = candidates(work)[0]
-    more = sum(t.data.nbytes for t in step.call.tables) - sum(t.data.nbytes for t in other.call(work).tables)
+    more = sum(t.bytes for t in step.call.tables) - sum(t.bytes for t in other.call(work).tables)
     return other.instructions(work) - step.kernel.instructions(step.work), max(more, 1), step.node.name
 
 

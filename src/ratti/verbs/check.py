@@ -163,7 +163,9 @@ def _result(
     flash = {
         "total": m.flash_total_bytes,
         "weights": weights,
-        "code": m.flash_total_bytes - weights,
+        "code": m.flash_total_bytes - weights,  # with the next two
+        "parameters": plan.parameter_bytes,
+        "transformed": plan.transformed_bytes,
         "limit": min(limits.flash_bytes or device.flash_bytes, device.flash_bytes),
     }
     layers = tuple(

@@ -197,6 +197,16 @@ def graph_bytes(graph: Graph) -> int:
     return sum(v.type.bytes for v in graph.values.values() if v.is_constant)
 
 
+def test_the_arena_lies_in_the_nearest_memory_that_holds_it() -> None:
+    small = check(nets.random_graph(toys.spec()), "stm32h743")
+    wide = ("conv: {width: 16, kernel: 3}", "flatten: {}", "fc: {width: 3}")
+    spec = dataclasses.replace(toys.spec(*wide), input_shape=(100, 100, 1))
+    large = check(nets.random_graph(spec), "stm32h743")
+    assert [r.ram["memory"] for r in (small, large)] == ["dtcm", "axi_sram"]
+    assert small.fits and large.fits and large.ram["total"] > 131_072
+    assert "arena in dtcm" in str(small)
+
+
 def test_a_limit_without_a_figure_is_not_kept(toy: Callable[..., CheckResult]) -> None:
     assert toy("esp32c3").fits
     for name, label in (("latency_ms", "latency"), ("energy_uj", "energy")):

@@ -78,6 +78,7 @@ class Measured:
     deployment: Deployment
     measurement: Measurement
     fits: bool
+    memory: str  # the name of the region where the arena lies
     obstacle: str = ""  # why it does not fit
 
 
@@ -265,17 +266,18 @@ def _measure(
     deployment: Deployment, target: Target, inputs: Sequence[Sequence[Array]], optimize: str
 ) -> Measured:
     watched = deployment.expected_instructions <= WATCHED_INSTRUCTIONS
-    try:
-        m = measure(deployment.program, target, inputs, optimize=optimize, seconds=SECONDS, watched=watched)
-        return Measured(deployment, m, True)
-    except DoesNotFitError as error:
-        if cores.load(target.core).board:  # QEMU's boards have the memory that they have
-            raise
-        obstacle = str(error)
-        roomy = measure(
-            deployment.program, target.roomy(), inputs, optimize=optimize, seconds=SECONDS, watched=False
-        )
-        return Measured(deployment, roomy, False, obstacle)
+    program = deployment.program
+    for placed in target.placements:
+        memory = placed.region("data").name
+        try:
+            m = measure(program, placed, inputs, optimize=optimize, seconds=SECONDS, watched=watched)
+            return Measured(deployment, m, True, memory)
+        except DoesNotFitError as error:
+            obstacle = str(error)
+            if placed is target and cores.load(target.core).board:  # QEMU's boards have the memory that they have
+                raise
+    roomy = measure(program, target.roomy(), inputs, optimize=optimize, seconds=SECONDS, watched=False)
+    return Measured(deployment, roomy, False, memory, obstacle)
 
 
 def outputs_of(measured: Measured) -> list[list[Array]]:

@@ -133,7 +133,8 @@ def _figures(result: CheckResult) -> Table:
     stack = "the stack (not measured)" if ram["stack"] is None else f"stack {ram['stack']:,}"
     static = f" + static {ram['static']:,}" if ram["static"] else ""
     arena = f"activations {ram['activations']:,} (bound layer by layer {ram['lower_bound']:,})"
-    table.add_row("RAM", _bar(ram["total"], ram["limit"]).append(f"  {_share(ram)}, {result.how['ram']}"))
+    used = f"  {_share(ram)}, {result.how['ram']}, arena in {ram['memory']}"
+    table.add_row("RAM", _bar(ram["total"], ram["limit"]).append(used))
     table.add_row("", Text(f"{arena} + scratch {ram['scratch']:,} + {stack}{static}", style="dim"))
     table.add_row("flash", _bar(flash["total"], flash["limit"]).append(f"  {_share(flash)}, {result.how['flash']}"))
     beside = f"channel parameters {flash['parameters']:,}, transformed weights {flash['transformed']:,}"

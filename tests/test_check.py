@@ -62,7 +62,7 @@ def test_json_has_every_field(kws: CheckResult) -> None:
     assert set(found["how"]) == HOW
     assert set(found["how"].values()) <= {"measured", "emulated", "priced", "estimated", "absent"}
     assert set(found["ram"]) >= {"total", "activations", "scratch", "stack", "lower_bound", "limit"}
-    assert set(found["flash"]) >= {"total", "weights", "code", "limit"}
+    assert set(found["flash"]) >= {"total", "weights", "code", "parameters", "transformed", "limit"}
     assert len(found["cycles_range"]) == 2 and found["cycles_range"][0] < found["cycles_range"][1]
     for layer in found["layers"]:
         assert set(layer) >= {"name", "op", "kernel", "macs", "instructions", "cycles", "ram"}
@@ -109,6 +109,10 @@ def test_parts_add_up(kws: CheckResult) -> None:
     assert sum(layer.cycles for layer in kws.layers) == pytest.approx(kws.cycles, abs=len(kws.layers))
     assert sum(kws.ram[k] for k in ("activations", "scratch", "static", "stack")) == kws.ram["total"]
     assert kws.flash["weights"] + kws.flash["code"] == kws.flash["total"]
+    channels = 9 * 64 + 12  # every layer with weights, and its tables are multiples of four
+    assert kws.flash["parameters"] == 8 * channels
+    assert kws.flash["parameters"] + kws.flash["transformed"] < kws.flash["code"]
+    assert f"channel parameters {kws.flash['parameters']:,}" in str(kws)
     assert max(layer.ram for layer in kws.layers) <= kws.ram["activations"] + kws.ram["scratch"]
     clock = targets.load(BOARD).clock_hz
     assert kws.latency_ms == pytest.approx(kws.cycles_range[1] / clock * 1e3)
@@ -162,10 +166,45 @@ def test_each_limit_turns_the_verdict(toy: Callable[..., CheckResult]) -> None:
 def test_flash_is_spent_on_speed_within_its_limit(toy: Callable[..., CheckResult]) -> None:
     free = toy()
     tight = toy(flash_bytes=free.flash["total"] - 1)
-    kernels = [{layer.kernel for layer in result.layers} for result in (free, tight)]
-    assert "conv_winograd" in kernels[0] and "conv_winograd" not in kernels[1]
+    free_layers, tight_layers = (sum(y.kernel == "conv_winograd" for y in r.layers) for r in (free, tight))
+    assert tight_layers < free_layers
     assert tight.fits and tight.flash["total"] < free.flash["total"]
     assert (tight.instructions or 0) > (free.instructions or 0)
+
+
+def test_flash_is_given_up_layer_by_layer() -> None:
+    graph = nets.random_graph(toys.spec(
+        "conv: {width: 16, kernel: 3, activation: relu}",
+        "conv: {width: 24, kernel: 3, activation: relu}",
+        "conv: {width: 32, kernel: 3, stride: 2, activation: relu}",
+        "conv: {width: 32, kernel: 3, activation: relu}",
+        "conv: {width: 32, kernel: 3, activation: relu}",
+        "flatten: {}",
+        "fc: {width: 3}",
+    ))
+    fast, small = check(graph, BOARD), check(graph, BOARD, Limits(flash_bytes=graph_bytes(graph)))
+    limit = (fast.flash["total"] + small.flash["total"]) // 2
+    some = check(graph, BOARD, Limits(flash_bytes=limit))
+    counts = [sum(layer.kernel == "conv_winograd" for layer in r.layers) for r in (small, some, fast)]
+    assert counts[0] == 0 < counts[1] < counts[2]
+    assert some.fits and some.flash["total"] <= limit and not small.fits
+    assert small.flash["transformed"] < some.flash["transformed"] < fast.flash["transformed"]
+    assert (fast.instructions or 0) < (some.instructions or 0) < (small.instructions or 0)
+
+
+def graph_bytes(graph: Graph) -> int:
+    """Of all constants: less than any firmware takes."""
+    return sum(v.type.bytes for v in graph.values.values() if v.is_constant)
+
+
+def test_the_arena_lies_in_the_nearest_memory_that_holds_it() -> None:
+    small = check(nets.random_graph(toys.spec()), "stm32h743")
+    wide = ("conv: {width: 16, kernel: 3}", "flatten: {}", "fc: {width: 3}")
+    spec = dataclasses.replace(toys.spec(*wide), input_shape=(100, 100, 1))
+    large = check(nets.random_graph(spec), "stm32h743")
+    assert [r.ram["memory"] for r in (small, large)] == ["dtcm", "axi_sram"]
+    assert small.fits and large.fits and large.ram["total"] > 131_072
+    assert "arena in dtcm" in str(small)
 
 
 def test_a_limit_without_a_figure_is_not_kept(toy: Callable[..., CheckResult]) -> None:

@@ -15,6 +15,7 @@ from ratti.graph.ir import Graph
 from ratti.samples import make_inputs
 from ratti.types import Array
 from ratti.verbs import verify as verbs_verify
+from ratti.verbs.check import check
 from ratti.verbs.verify import VerifyResult, real_samples, verify
 
 pytestmark = [pytest.mark.toolchain, pytest.mark.oracle]
@@ -111,3 +112,13 @@ def test_command_line(shared: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["verify", "micro-1.0-8", "--targets", "rp2040", "--runtimes", "host:c", "--inputs", "8"]) == 0
     first, *_ = capsys.readouterr().out.splitlines()
     assert first.split()[:2] == ["EQUAL", "micro_1_0_8:"]
+
+
+def test_a_limit_on_ram_verifies_the_plan_that_meets_it() -> None:
+    graph = nets.random_graph(toys.spec())
+    free = check(graph, "stm32l4r5zi")
+    limit = free.ram["total"] - 64
+    (_, row) = verify(graph, ["stm32l4r5zi"], (), 4, ram_limit=limit).rows
+    assert row.passes and row.elements
+    used = int(row.where.split("(")[1].split(" B")[0].replace(",", ""))
+    assert used <= limit and "bands" in row.where

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from .emit.features import FeatureSources, aligned
 from .errors import DoesNotFitError
 from .graph.ir import Graph
 from .graph.passes import run_pipeline
-from .kernels import FEATURES, SPARE_FLASH
-from .plan import Plan, make_plan, make_plans
+from .kernels import FEATURES, SPARE_FLASH, candidates
+from .plan import Plan, Step, make_plan, make_plans
 from .targets import Target
 from .types import Array, How
 
@@ -33,6 +33,7 @@ class Deployment:
 
     plan: Plan
     sources: c.CSources
+    lean: frozenset[str] = frozenset()  # nodes that give up kernels which spend flash on speed
 
     @property
     def program(self) -> Program:
@@ -77,19 +78,29 @@ class Measured:
     deployment: Deployment
     measurement: Measurement
     fits: bool
+    memory: str  # the name of the region where the arena lies
     obstacle: str = ""  # why it does not fit
 
 
 def prepare(
-    graph: Graph, isa: str, arena_limit: int | None = None, name: str | None = None, optimize: str = "speed"
+    graph: Graph,
+    isa: str,
+    arena_limit: int | None = None,
+    name: str | None = None,
+    optimize: str = "speed",
+    lean: Collection[str] = (),
 ) -> Deployment:
     """Plan and sources for the instruction set `isa` ("portable" for any C compiler).
 
-    Kernels that take more flash than others for the same weights are planned for speed only.
+    Kernels that take more flash than others for the same weights are planned for speed only, and not for the nodes
+    named in `lean`.
     """
-    features = FEATURES[isa] if optimize == "speed" else FEATURES[isa] - {SPARE_FLASH}
-    plan = make_plan(run_pipeline(graph), features, arena_limit)
-    return Deployment(plan, c.emit(plan, name))
+    plan = make_plan(run_pipeline(graph), _features(isa, optimize), arena_limit, lean=lean)
+    return Deployment(plan, c.emit(plan, name), frozenset(lean))
+
+
+def _features(isa: str, optimize: str) -> frozenset[str]:
+    return FEATURES[isa] if optimize == "speed" else FEATURES[isa] - {SPARE_FLASH}
 
 
 def prepare_rust(graph: Graph, name: str | None = None) -> rust.RustCrate:
@@ -107,19 +118,46 @@ def deploy(
     deployment: Deployment | None = None,
     flash_limit: int | None = None,
 ) -> Measured:
-    """Compiles and emulates `graph` on `target`; plans again for less RAM where it is short, and without the kernels
-    that spend flash on speed where flash is.
+    """Compiles and emulates `graph` on `target`; plans again for less RAM where it is short. Where flash is,
+    layers give up the kernels that spend it on speed: first those that it gains the fewest instructions a byte.
 
     What does not fit is measured on the same part with larger memories. `deployment` is what `prepare` made for the
     target's instruction set and `optimize`, where the caller has it.
     """
-    result = _deploy(graph, target, inputs, optimize, optimize, ram_limit, deployment)
+    best = result = _deploy(graph, target, inputs, optimize, (), ram_limit, deployment)
     flash = min(flash_limit or target.flash_bytes, target.flash_bytes)
-    if optimize == "speed" and result.measurement.flash_total_bytes > flash:
-        lean = _deploy(graph, target, inputs, optimize, "size", ram_limit)
-        if lean.measurement.flash_total_bytes < result.measurement.flash_total_bytes:
-            return lean
-    return result
+    lean: set[str] = set()
+    while (excess := result.measurement.flash_total_bytes - flash) > 0:
+        given_up = _give_up(result.deployment.plan, excess)
+        if not given_up:
+            break
+        lean |= given_up
+        result = _deploy(graph, target, inputs, optimize, lean, ram_limit)
+        best = min(best, result, key=lambda r: r.measurement.flash_total_bytes)
+    return best
+
+
+def _give_up(plan: Plan, excess: int) -> set[str]:
+    """The nodes that give up kernels which spend flash on speed, to save `excess` bytes of tables, or all that do.
+
+    The code of the kernels that come instead is not known here: whoever asks links the plan, and may ask again.
+    """
+    gains = sorted((_gain(s) for s in plan.steps if SPARE_FLASH in s.kernel.requires), key=lambda g: g[0] / g[1])
+    given_up: set[str] = set()
+    for _, saved, name in gains:
+        if excess <= 0:
+            break
+        given_up.add(name)
+        excess -= saved
+    return given_up
+
+
+def _gain(step: Step) -> tuple[float, int, str]:
+    """Instructions (estimated) that a step's kernel gains with flash, the bytes that it takes more, the node's name."""
+    work = replace(step.work, features=step.work.features - {SPARE_FLASH})
+    other = candidates(work)[0]
+    more = sum(t.bytes for t in step.call.tables) - sum(t.bytes for t in other.call(work).tables)
+    return other.instructions(work) - step.kernel.instructions(step.work), max(more, 1), step.node.name
 
 
 def _deploy(
@@ -127,22 +165,22 @@ def _deploy(
     target: Target,
     inputs: Sequence[Sequence[Array]],
     optimize: str,
-    plan_for: str,
+    lean: Collection[str],
     ram_limit: int | None,
     deployment: Deployment | None = None,
 ) -> Measured:
-    """`optimize` is the compiler's, `plan_for` the planner's."""
+    """`deploy` with nodes that spend no flash on speed."""
     limit = min(ram_limit or target.ram_bytes, target.ram_bytes)
-    deployment = deployment or prepare(graph, target.isa, optimize=plan_for)
+    deployment = deployment or prepare(graph, target.isa, optimize=optimize, lean=lean)
     if deployment.plan.arena_bytes > limit:
-        deployment = prepare(graph, target.isa, limit, optimize=plan_for)
+        deployment = prepare(graph, target.isa, limit, optimize=optimize, lean=lean)
     result = _measure(deployment, target, inputs, optimize)
     for _ in range(TRIES):
         excess = total_ram(result.measurement) - limit
         arena = result.deployment.plan.arena_bytes
         if excess <= 0:
             break
-        smaller = prepare(graph, target.isa, arena - excess, optimize=plan_for)
+        smaller = prepare(graph, target.isa, arena - excess, optimize=optimize, lean=lean)
         if smaller.plan.arena_bytes >= arena:
             break
         result = _measure(smaller, target, inputs, optimize)
@@ -167,10 +205,14 @@ void {name}_features_arena(int8_t *arena)
 
 
 def trade_off(
-    graph: Graph, target: Target, inputs: Sequence[Sequence[Array]], optimize: str = "speed"
+    graph: Graph,
+    target: Target,
+    inputs: Sequence[Sequence[Array]],
+    optimize: str = "speed",
+    lean: Collection[str] = (),
 ) -> list[Trade]:
     """Measured: layer by layer first, then plans that take less and less RAM; at most `TRADES`, evenly chosen."""
-    plans = make_plans(run_pipeline(graph), FEATURES[target.isa])
+    plans = make_plans(run_pipeline(graph), _features(target.isa, optimize), lean)
     chosen = sorted({round(k * (len(plans) - 1) / (TRADES - 1)) for k in range(TRADES)})
     trades: list[Trade] = []
     for k in chosen:
@@ -224,17 +266,18 @@ def _measure(
     deployment: Deployment, target: Target, inputs: Sequence[Sequence[Array]], optimize: str
 ) -> Measured:
     watched = deployment.expected_instructions <= WATCHED_INSTRUCTIONS
-    try:
-        m = measure(deployment.program, target, inputs, optimize=optimize, seconds=SECONDS, watched=watched)
-        return Measured(deployment, m, True)
-    except DoesNotFitError as error:
-        if cores.load(target.core).board:  # QEMU's boards have the memory that they have
-            raise
-        obstacle = str(error)
-        roomy = measure(
-            deployment.program, target.roomy(), inputs, optimize=optimize, seconds=SECONDS, watched=False
-        )
-        return Measured(deployment, roomy, False, obstacle)
+    program = deployment.program
+    for placed in target.placements:
+        memory = placed.region("data").name
+        try:
+            m = measure(program, placed, inputs, optimize=optimize, seconds=SECONDS, watched=watched)
+            return Measured(deployment, m, True, memory)
+        except DoesNotFitError as error:
+            obstacle = str(error)
+            if placed is target and cores.load(target.core).board:  # QEMU's boards have the memory that they have
+                raise
+    roomy = measure(program, target.roomy(), inputs, optimize=optimize, seconds=SECONDS, watched=False)
+    return Measured(deployment, roomy, False, memory, obstacle)
 
 
 def outputs_of(measured: Measured) -> list[list[Array]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .. import runtimes
+from ..units import size
 from ._common import names, show, whole
 
 HELP = "run the same inputs through interpreter, runtimes and emulated devices, and count what differs"
@@ -19,6 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--inputs", type=whole(1), default=24, metavar="N", help="how many inputs (default 24)")
     parser.add_argument("--samples", metavar="DATA", help="real samples: a folder of pictures, an .npz, or digits")
     parser.add_argument("--optimize", choices=("speed", "size"), default="speed")
+    parser.add_argument("--max-ram", metavar="SIZE", help="RAM of the devices, such as 24KiB: verifies that plan")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -36,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         real,
         arguments.optimize,
         labels,
+        None if arguments.max_ram is None else size(arguments.max_ram),
     )
     show(result, arguments.json)
     return 0 if result.passes else 1

@@ -21,6 +21,9 @@ from ..types import Array, DType, TensorType
 Struct = tuple[str, Mapping[str, "Constant"]]
 Constant = int | Struct
 
+ELEMENT_BYTES = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2}  # of tables; all others have four
+RECORD_BYTES = {"ratti_wide_channel": 16}
+
 # Beside what an instruction set offers: flash may be spent on speed. Plans for size go without it.
 SPARE_FLASH = "spare_flash"
 
@@ -82,6 +85,13 @@ class Table:
     role: str  # "weights", "channels", …: the last part of its name
     ctype: str
     data: Array
+
+    @property
+    def bytes(self) -> int:
+        """What the array takes in flash; the fields of structs are int32, but for biases of 64 bits."""
+        if self.ctype in RECORD_BYTES:
+            return RECORD_BYTES[self.ctype] * len(self.data)
+        return ELEMENT_BYTES.get(self.ctype, 4) * self.data.size
 
 
 @dataclass(frozen=True)

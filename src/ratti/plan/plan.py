@@ -85,6 +85,26 @@ class Plan:
         return self.arena_bytes - self.activation_bytes
 
     @property
+    def parameter_bytes(self) -> int:
+        """What the tables of channels take in flash beyond the model's biases: how to scale an accumulator."""
+        return self._beyond("channels", 2)
+
+    @property
+    def transformed_bytes(self) -> int:
+        """What the tables of weights take in flash beyond the model's weights: transforms and padding."""
+        return self._beyond("weights", 1)
+
+    def _beyond(self, role: str, operand: int) -> int:
+        """Bytes of tables, equal ones once, beyond those of the operand that they hold."""
+        found: dict[tuple[str, bytes], int] = {}
+        for step in self.steps:
+            held = sum(o.type.bytes for o in step.work.operands[operand : operand + 1])
+            for table in step.call.tables:
+                if table.role == role:
+                    found[table.ctype, table.data.tobytes()] = max(table.bytes - held, 0)
+        return sum(found.values())
+
+    @property
     def peak(self) -> Step:
         """The step that needs the most memory."""
         return max(self.steps, key=lambda s: s.live_bytes)

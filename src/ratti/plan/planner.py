@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from ..errors import UnsupportedError
 from ..graph.ir import Graph, Node
-from ..kernels import Kernel, Work, candidates
+from ..kernels import SPARE_FLASH, Kernel, Work, candidates
 from ..ops.reshape import Reshape
 from .layers import Layer, Layers
 from .layout import Unit, instructions, lay_out, needed_bytes
@@ -25,15 +25,16 @@ def make_plan(
     arena_limit: int | None = None,
     kernels: Mapping[str, Kernel] | None = None,
     streaming: bool = True,
+    lean: Collection[str] = (),
 ) -> Plan:
     """A plan for a core with `features`: the fastest kernels, layer by layer; where that takes more than `arena_limit`
     bytes, the fastest plan with streams that does not, and then slower kernels with less scratch.
 
-    `kernels` fixes the choice for nodes by name. Without `streaming` the plan has no streams. A plan over `arena_limit`
-    is still returned: it is the smallest that was found. UnsupportedError where the graph is not int8 or no kernel
-    serves a node.
+    `kernels` fixes the choice for nodes by name; nodes in `lean` get no kernel that spends flash on speed. Without
+    `streaming` the plan has no streams. A plan over `arena_limit` is still returned: it is the smallest that was found.
+    UnsupportedError where the graph is not int8 or no kernel serves a node.
     """
-    layers = make_layers(graph, features, kernels or {})
+    layers = make_layers(graph, features, kernels or {}, lean)
     plan = lay_out(layers, [Unit(k, k + 1) for k in range(len(layers.items))])
     if arena_limit is None or plan.arena_bytes <= arena_limit:
         return plan
@@ -54,11 +55,11 @@ def make_plan(
     return min(found, key=lambda p: p.arena_bytes)
 
 
-def make_plans(graph: Graph, features: frozenset[str]) -> list[Plan]:
+def make_plans(graph: Graph, features: frozenset[str], lean: Collection[str] = ()) -> list[Plan]:
     """What memory can be traded for: layer by layer first, then plans with streams, each smaller than those before it
     and the fastest of its size by estimate. Errors as `make_plan`.
     """
-    layers = make_layers(graph, features, {})
+    layers = make_layers(graph, features, {}, lean)
     plans = [lay_out(layers, [Unit(k, k + 1) for k in range(len(layers.items))])]
     for _, units in reversed(fronts(layers)):
         plan = lay_out(layers, units)
@@ -67,7 +68,9 @@ def make_plans(graph: Graph, features: frozenset[str]) -> list[Plan]:
     return plans
 
 
-def make_layers(graph: Graph, features: frozenset[str], fixed: Mapping[str, Kernel]) -> Layers:
+def make_layers(
+    graph: Graph, features: frozenset[str], fixed: Mapping[str, Kernel], lean: Collection[str] = ()
+) -> Layers:
     """The layers of a graph with the fastest kernels, in the order with the least peak; errors as `make_plan`."""
     if not graph.is_quantized:
         raise UnsupportedError(f"model '{graph.name}' is a float model; only int8 models become firmware")
@@ -75,7 +78,7 @@ def make_layers(graph: Graph, features: frozenset[str], fixed: Mapping[str, Kern
     items = []
     for node in graph.nodes:
         if not isinstance(node.op, Reshape):
-            work = Work.of(graph, node, features)
+            work = Work.of(graph, node, features - {SPARE_FLASH} if node.name in lean else features)
             options = (fixed[node.name],) if node.name in fixed else tuple(_kernels(node, work))
             items.append(Layer(node, work, options, options[0]))
     if not items:

@@ -133,10 +133,12 @@ def _figures(result: CheckResult) -> Table:
     stack = "the stack (not measured)" if ram["stack"] is None else f"stack {ram['stack']:,}"
     static = f" + static {ram['static']:,}" if ram["static"] else ""
     arena = f"activations {ram['activations']:,} (bound layer by layer {ram['lower_bound']:,})"
-    table.add_row("RAM", _bar(ram["total"], ram["limit"]).append(f"  {_share(ram)}, {result.how['ram']}"))
+    used = f"  {_share(ram)}, {result.how['ram']}, arena in {ram['memory']}"
+    table.add_row("RAM", _bar(ram["total"], ram["limit"]).append(used))
     table.add_row("", Text(f"{arena} + scratch {ram['scratch']:,} + {stack}{static}", style="dim"))
     table.add_row("flash", _bar(flash["total"], flash["limit"]).append(f"  {_share(flash)}, {result.how['flash']}"))
-    table.add_row("", Text(f"weights {flash['weights']:,} + code {flash['code']:,}", style="dim"))
+    beside = f"channel parameters {flash['parameters']:,}, transformed weights {flash['transformed']:,}"
+    table.add_row("", Text(f"weights {flash['weights']:,} + code {flash['code']:,} (of it {beside})", style="dim"))
     if result.instructions is not None:
         per_mac = f"{result.instructions / result.macs:.2f} per MAC, " if result.macs else ""
         work = f"{result.instructions:,} instructions ({per_mac}{result.macs:,} MACs), {result.how['instructions']}"

@@ -26,7 +26,8 @@ HOLDS = ("code", "constants", "data", "stack")
 class Region:
     """A range of addresses of one memory. `holds` says what the linker places there: code, constants (and the initial
     values of data), data (static data and the arena), stack. Two flash regions with the same `chip` are views of one
-    memory and share its `bytes`.
+    memory and share its `bytes`. `holds_also` may name data: they lie there where they fit beside
+    what it holds, as in a memory that is nearer to the core.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Region:
     origin: int
     bytes: int
     holds: tuple[str, ...] = ()
+    holds_also: tuple[str, ...] = ()
     wait_states: int | None = None  # at the target's clock; None: not known
     chip: str = ""
     reserved_bytes: int = 0  # at the start, for a boot stage or an image header
@@ -47,6 +49,9 @@ class Region:
             raise ValueError(f"memory {self.name}: {self.reserved_bytes} reserved of {self.bytes} bytes")
         if set(self.holds) - set(HOLDS):
             raise ValueError(f"memory {self.name}: holds {', '.join(self.holds)}; allowed: {', '.join(HOLDS)}")
+
+        if set(self.holds_also) - {"data"}:
+            raise ValueError(f"memory {self.name}: holds_also {', '.join(self.holds_also)}; allowed: data")
 
     @property
     def end(self) -> int:
@@ -139,6 +144,16 @@ class Target:
         """RAM in the memories that hold data or the stack."""
         return sum(r.usable_bytes for r in self.memory if {"data", "stack"} & set(r.holds))
 
+    @property
+    def placements(self) -> tuple[Target, ...]:
+        """The part with its data in each memory that takes them, the preferred first, as listed; itself last."""
+        return (*(self._with_data_in(r) for r in self.memory if "data" in r.holds_also), self)
+
+    def _with_data_in(self, chosen: Region) -> Target:
+        rest = (replace(r, holds=tuple(u for u in r.holds if u != "data"), holds_also=()) for r in self.memory)
+        memory = tuple(replace(r, holds=(*r.holds, "data")) if r.name == chosen.name else r for r in rest)
+        return replace(self, memory=memory)
+
     def roomy(self, bytes_each: int = 1 << 25) -> Target:
         """The same part with `bytes_each` in every memory in use: to measure what does not fit, and by how much.
 
@@ -169,7 +184,8 @@ def parse(target_id: str, text: str) -> Target:
     """A target from the text of a TOML file; a wrong file is an InputError that names the field."""
     try:
         table: dict[str, Any] = tomllib.loads(text)
-        memory = tuple(Region(**{**m, "holds": tuple(m.get("holds", ()))}) for m in table.pop("memory"))
+        uses = ("holds", "holds_also")
+        memory = tuple(Region(**{**m, **{k: tuple(m.get(k, ())) for k in uses}}) for m in table.pop("memory"))
         cache_table = table.pop("flash_cache", None)
         target = Target(
             id=target_id,

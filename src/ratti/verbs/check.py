@@ -139,9 +139,11 @@ def _check(label: str, graph: Graph, device: Target, limits: Limits, optimize: s
         if not (got == expected[name]).all():
             raise RattiError(f"output '{name}' of the firmware differs from the interpreter's: please report this bug")
     result = _result(label, graph, device, measured.deployment.plan, measured.measurement, limits, optimize)
+    result = replace(result, ram={**result.ram, "memory": measured.memory})
     if limits.ram_bytes is None:
         return result
-    return replace(result, tradeoff=tuple(trade_off(graph, device, inputs, optimize)))
+    trades = trade_off(graph, device, inputs, optimize, measured.deployment.lean)
+    return replace(result, tradeoff=tuple(trades))
 
 
 def _result(
@@ -152,6 +154,7 @@ def _result(
     weights = sum(graph.values[n].type.bytes for n in _constants(graph))
     ram = {
         "total": m.ram_static_bytes + (stack or 0),
+        "memory": device.region("data").name,  # of the arena
         "activations": plan.activation_bytes,
         "scratch": plan.scratch_bytes,
         "stack": stack,
@@ -162,7 +165,9 @@ def _result(
     flash = {
         "total": m.flash_total_bytes,
         "weights": weights,
-        "code": m.flash_total_bytes - weights,
+        "code": m.flash_total_bytes - weights,  # with the next two
+        "parameters": plan.parameter_bytes,
+        "transformed": plan.transformed_bytes,
         "limit": min(limits.flash_bytes or device.flash_bytes, device.flash_bytes),
     }
     layers = tuple(

@@ -12,7 +12,7 @@ import numpy as np
 from .. import models, registry, targets
 from .. import runtimes as engine_registry
 from ..data.score import score
-from ..deploy import deploy, outputs_of
+from ..deploy import deploy, outputs_of, total_ram
 from ..errors import InputError
 from ..graph import interpreter
 from ..graph.apart import apart, inputs_apart
@@ -104,12 +104,15 @@ def verify(
     real: Sequence[Array] = (),
     optimize: str = "speed",
     labels: Array | None = None,
+    ram_limit: int | None = None,
 ) -> VerifyResult:
     """Runs `count` inputs (real samples first, extremes, random codes) through every engine.
 
     The interpreter is the reference. `runtimes` are names of `runtimes.engines()`; `all` takes those that are installed
     and can hold the model, and says of the others why not. `labels` are the classes of the real samples. A model that
     does not fit a target's memories is still emulated, on the same core with larger ones, and its row says so.
+    `ram_limit` (bytes) has the devices run the plan that `check` finds for it.
+
     InputError for an unknown target or runtime, UnsupportedError for a named engine that cannot take the model,
     MissingDependencyError for one that is not installed.
     """
@@ -135,8 +138,10 @@ def verify(
         lists = onnxruntime.delegates(graph).items()
         rows += [VerifyRow(name, 0, 0, 0, said, exact=False) for name, said in lists]
     for device in devices:
-        measured = deploy(graph, device, inputs, optimize)
+        measured = deploy(graph, device, inputs, optimize, ram_limit)
         note = "" if measured.fits else " (memories enlarged)"
+        if ram_limit is not None:
+            note += f" ({total_ram(measured.measurement):,} B of RAM: {measured.deployment.plan.how})"
         rows.append(trial.row(f"emulator:{device.id}{note}", outputs_of(measured)))
     distinct = len({b"".join(y.tobytes() for y in row) for row in reference})
     return VerifyResult(str(model) if not isinstance(model, Graph) else graph.name, len(inputs), distinct, tuple(rows))

@@ -38,10 +38,10 @@ check: $(STAMP) ## linter and type checker
 	$(BIN)/mypy
 
 test: check ## the test suite (what CI runs)
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow'
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not slow'
 
 test-all: check ## everything, the slow tests included
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 clean: ## remove what was built, not .venv
 	rm -rf build dist runs .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

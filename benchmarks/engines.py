@@ -77,7 +77,11 @@ class Figures:
         return self.result(model, core).instructions or 0
 
     def _code(self, model: str, core: str, optimize: str) -> float:
-        return (self.result(model, core, optimize).flash["code"] - self._parameters(model, core)[0]) / KB
+        flash = self.result(model, core, optimize).flash
+        return (flash["code"] - flash["parameters"] - flash["transformed"]) / KB
+
+    def transformed_kb(self, model: str, core: str) -> float:
+        return self.result(model, core).flash["transformed"] / KB
 
     def _parameters(self, model: str, core: str) -> tuple[int, int]:
         """Bytes of constants per output channel besides its bias, and output channels, of all layers with weights."""
@@ -115,7 +119,8 @@ def tables(figures: Figures, wanted: Sequence[str] = MODELS) -> list[str]:
 def _goal(goal: dict[str, Any], ours: float) -> str:
     known = [f"{goal[k]:g}" if k in goal else "" for k in ("open", "closed", "goal", "moonshot")]
     faster = f"{goal['open'] / ours:.2f}x" if "open" in goal else ""
-    return f"| {goal['name']} | {' | '.join(known)} | **{ours:.2f}** | {faster} | {ours / goal['goal']:.2f} |"
+    share = f"{ours / goal['goal']:.2f}" if "goal" in goal else ""
+    return f"| {goal['name']} | {' | '.join(known)} | **{ours:.2f}** | {faster} | {share} |"
 
 
 def _engines(figures: Figures, engines: Iterable[dict[str, Any]], wanted: Sequence[str]) -> Iterable[str]:

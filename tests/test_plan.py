@@ -125,7 +125,8 @@ def test_real_models_need_what_is_alive(model: str, bytes_: int, features: str, 
     plan = make_plan(graph, FEATURES[features])
     check_plan(plan)
     assert plan.lower_bound_bytes == bytes_
-    assert plan.activation_bytes <= 1.04 * bytes_
+    # The vector kernels read a pixel where it lies, channel group by channel group: a result stays further behind it.
+    assert plan.activation_bytes <= (1.25 if "mve" in FEATURES[features] else 1.04) * bytes_
 
 
 @pytest.mark.toolchain

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from .. import runtimes
 from ..units import size
 from ._common import names, show, whole
 
@@ -15,8 +14,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .tflite file, a bundle folder, or a net's id")
     parser.add_argument("--targets", default="", metavar="ID,ID", help="devices to emulate")
     parser.add_argument("--runtimes", default="tflm,host:c", metavar="NAME,NAME",
-                        help=f"engines on this computer ({', '.join(runtimes.engines())}), or all that are installed "
-                        "(default tflm,host:c)")
+                        help="engines on this computer (tflm, host:c, host:cpp, host:rust, litert, litert:xnnpack, "
+                        "onnxruntime, onnxruntime:uint8, executorch, tvm), or all that are there (default tflm,host:c)")
     parser.add_argument("--inputs", type=whole(1), default=24, metavar="N", help="how many inputs (default 24)")
     parser.add_argument("--samples", metavar="DATA", help="real samples: a folder of pictures, an .npz, or digits")
     parser.add_argument("--optimize", choices=("speed", "size"), default="speed")

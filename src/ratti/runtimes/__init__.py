@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from ..errors import UnsupportedError
 from ..graph.ir import Graph
 from ..registry import load, modules, unknown
-from ..types import Array
+from ..types import Array, DType
 
 Files = Mapping[str, bytes]  # ending of the file's name -> content; the first is the model
 Runner = Callable[[Sequence[Array]], list[Array]]  # one inference: codes in, codes out, in the graph's order
@@ -90,6 +90,12 @@ def get(name: str) -> Engine:
 def kinds() -> Mapping[str, Engine]:
     """All kinds of files for other engines, and who writes them."""
     return {k: Engine(k, _runtime(m), v) for m in modules(__name__) for k, v in _runtime(m).KINDS.items()}
+
+
+def beyond_int8(graph: Graph) -> str:
+    """Why an engine that takes int8 alone cannot take `graph`; empty where it can."""
+    found = sorted({v.type.dtype.value for v in graph.values.values()} & {DType.INT16.value, DType.INT4.value})
+    return f"{' and '.join(found)} values; only int8 is written for it here" if found else ""
 
 
 def _runtime(module: str) -> Runtime:

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import MissingDependencyError
 from ..graph.ir import Graph
 from ..types import Array
-from . import Files, Runner
+from . import Files, Runner, beyond_int8
 
 VARIANTS = ("",)
 KINDS = {"executorch": ""}
@@ -32,7 +32,7 @@ def supports(graph: Graph, variant: str = "") -> str:
         return ""  # `export` says what to install
     from ._torch_program import refusal
 
-    return next(filter(None, (refusal(node.op) for node in graph.nodes)), "")
+    return next(filter(None, (refusal(node.op) for node in graph.nodes)), "") or beyond_int8(graph)
 
 
 def export(graph: Graph, variant: str = "") -> Files:
@@ -49,7 +49,10 @@ def run(graph: Graph, files: Files, variant: str = "", threads: int = 1) -> Runn
     program = Runtime.get().load_program(buffer)
     method = program.load_method("forward")
 
-    def infer(inputs: Sequence[Array], *_kept: Any) -> list[Array]:
+    kept = (buffer, program)  # the method reads them, and does not keep them itself
+
+    def infer(inputs: Sequence[Array]) -> list[Array]:
+        assert kept
         outputs = method.execute([torch.from_numpy(np.ascontiguousarray(x)) for x in inputs])
         return [y.numpy().copy() for y in outputs]
 

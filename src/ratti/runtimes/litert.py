@@ -14,6 +14,7 @@ from ..graph.builder import unique
 from ..graph.ir import Graph, Node, Value
 from ..graph.passes._rewrite import rewrite
 from ..ops._accumulate import LinearOp
+from ..ops.prelu import Prelu
 from ..types import Array, DType, Quant, TensorType
 from . import Files, Runner
 
@@ -29,6 +30,9 @@ def available(variant: str = "") -> bool:
 
 
 def supports(graph: Graph, variant: str = "") -> str:
+    for node in graph.nodes:  # its kernel wants the output in the input's shape
+        if isinstance(node.op, Prelu) and graph.type(node.inputs[0]).shape != graph.type(node.outputs[0]).shape:
+            return f"prelu '{node.name}' repeats its input to the shape of the slopes"
     return ""
 
 

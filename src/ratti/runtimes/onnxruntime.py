@@ -14,7 +14,7 @@ from ..formats.onnx.operators import supported
 from ..formats.onnx.writer import UNSIGNED
 from ..graph.ir import Graph
 from ..types import Array
-from . import Files, Runner
+from . import Files, Runner, beyond_int8
 
 VARIANTS = ("", "uint8")
 KINDS = {"onnx": "", "onnx:uint8": "uint8"}
@@ -29,7 +29,7 @@ def available(variant: str = "") -> bool:
 
 def supports(graph: Graph, variant: str = "") -> str:
     missing = sorted({n.op.name for n in graph.nodes if not supported(n.op)})
-    return f"no ONNX form for {', '.join(missing)}" if missing else ""
+    return f"no ONNX form for {', '.join(missing)}" if missing else beyond_int8(graph)
 
 
 def export(graph: Graph, variant: str = "") -> Files:

@@ -18,7 +18,7 @@ from ..device import toolchain
 from ..errors import MissingDependencyError, ToolchainError
 from ..graph.ir import Graph
 from ..types import Array
-from . import Files, Runner
+from . import Files, Runner, beyond_int8
 
 VARIANTS = ("",)
 KINDS = {"tvm": "", "tvm:aarch64": "aarch64"}
@@ -40,7 +40,7 @@ def supports(graph: Graph, variant: str = "") -> str:
     from ._tvm_operators import supported
 
     missing = sorted({n.op.name for n in graph.nodes if not supported(n.op)})
-    return f"no integer loops for {', '.join(missing)}" if missing else ""
+    return f"no integer loops for {', '.join(missing)}" if missing else beyond_int8(graph)
 
 
 def export(graph: Graph, variant: str = "") -> Files:

@@ -12,14 +12,19 @@ from ...ops._unary import Unary
 from ...ops.add import Add
 from ...ops.average_pool2d import AveragePool2D
 from ...ops.base import Activation, Op
+from ...ops.concat import Concat
 from ...ops.conv2d import Conv2D
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
 from ...ops.max_pool2d import MaxPool2D
 from ...ops.mean import Mean
+from ...ops.mul import Mul
 from ...ops.pad import Pad
 from ...ops.reshape import Reshape
+from ...ops.slice import Slice
 from ...ops.softmax import Softmax
+from ...ops.sub import Sub
+from ...ops.transpose import Transpose
 from ...types import Array
 from .writer import INT8, Writer, attributes_of_padding
 
@@ -29,6 +34,9 @@ FLOAT_UNARY: dict[str, tuple[str, tuple[float, ...]]] = {
     "relu6": ("Clip", (0.0, 6.0)),
     "requantize": ("Identity", ()),
 }
+
+PAIRS: dict[type[Op], str] = {Add: "Add", Sub: "Sub", Mul: "Mul"}
+NCHW_AXIS = (0, 2, 3, 1)  # where an axis of NHWC lies in NCHW
 
 
 @singledispatch
@@ -84,11 +92,18 @@ def _(op: FullyConnected, w: Writer, node: Node) -> None:
     w.keep(node, tensor if same else w.reshaped(tensor, out.shape, f"{node.name}_shaped"))
 
 
-@write.register
-def _(op: Add, w: Writer, node: Node) -> None:
-    maps = any(w.is_map(n) for n in node.inputs) and all(len(w.type(n).shape) == 4 for n in node.inputs)
-    real = w.emit("Add", [w.real(n, maps) for n in node.inputs], f"{node.name}_sum")
+@write.register(Add)
+@write.register(Sub)
+@write.register(Mul)
+def _(op: Add | Sub | Mul, w: Writer, node: Node) -> None:
+    maps = _all_maps(w, node)
+    real = w.emit(PAIRS[type(op)], [w.real(n, maps) for n in node.inputs], f"{node.name}_real")
     w.keep(node, _activated(w, node, real, op.activation), maps)
+
+
+def _all_maps(w: Writer, node: Node) -> bool:
+    """Whether the node's inputs are maps, and some of them NCHW already."""
+    return any(w.is_map(n) for n in node.inputs) and all(len(w.type(n).shape) == 4 for n in node.inputs)
 
 
 @write.register
@@ -132,6 +147,30 @@ def _(op: Pad, w: Writer, node: Node) -> None:
 @write.register
 def _(op: Reshape, w: Writer, node: Node) -> None:
     w.keep(node, w.reshaped(w.tensor(node.inputs[0]), op.shape, f"{node.name}_shaped"))
+
+
+@write.register
+def _(op: Concat, w: Writer, node: Node) -> None:
+    maps = _all_maps(w, node)
+    axis = NCHW_AXIS[op.axis] if maps else op.axis
+    w.keep(node, w.emit("Concat", [w.tensor(n, maps) for n in node.inputs], f"{node.name}_joined", axis=axis), maps)
+
+
+@write.register
+def _(op: Slice, w: Writer, node: Node) -> None:
+    maps = _all_maps(w, node) and not op.dropped
+    # A step backward to before the first element has an end that no index counts from the back.
+    ends = [b + c * s if b + c * s >= 0 else -(1 << 40) for b, c, s in zip(op.begin, op.count, op.stride, strict=True)]
+    axes = [NCHW_AXIS[k] if maps else k for k in range(len(op.begin))]
+    given = (w.constant("slice", np.array(v, np.int64)) for v in (op.begin, ends, axes, op.stride))
+    part = w.emit("Slice", [w.tensor(node.inputs[0], maps), *given], f"{node.name}_part")
+    shape = w.type(node.outputs[0]).shape
+    w.keep(node, w.reshaped(part, shape, f"{node.name}_shaped") if op.dropped else part, maps)
+
+
+@write.register
+def _(op: Transpose, w: Writer, node: Node) -> None:
+    w.keep(node, w.emit("Transpose", [w.tensor(node.inputs[0])], f"{node.name}_turned", perm=list(op.permutation)))
 
 
 @write.register

@@ -55,7 +55,8 @@ def test_every_goal_has_its_measure(bench: SimpleNamespace) -> None:
     for goal in recorded["goal"]:
         assert callable(getattr(bench.Figures, goal["measure"])), goal["name"]
         assert goal["core"] in bench.CORES and goal["model"] in bench.MODELS
-        assert goal.get("moonshot", 0) <= goal["goal"] <= goal.get("open", 1e9)
+        if "goal" in goal:  # a row without one stands beside another
+            assert goal.get("moonshot", 0) <= goal["goal"] <= goal.get("open", 1e9)
     assert len({g["name"] for g in recorded["goal"]}) == len(recorded["goal"])
 
 

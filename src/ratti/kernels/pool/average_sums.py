@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...ops.average_pool2d import AveragePool2D
-from ..base import Call, Kernel, Overlap, Reach, Work
+from ..base import Call, Work
+from ._sums import Sums
 
 
-class PoolAverageSums(Kernel):
+class PoolAverageSums(Sums):
     name: ClassVar[str] = "pool_average_sums"
     header: ClassVar[str] = "pool/average_sums.h"
     ops = (AveragePool2D,)
@@ -16,21 +17,6 @@ class PoolAverageSums(Kernel):
     def supports(self, work: Work) -> bool:
         assert isinstance(work.op, AveragePool2D)
         return work.op.kernel == work.types[0].shape[1:3] and not any(work.op.padding)
-
-    def instructions(self, work: Work) -> float:
-        return work.types[0].elements * 5.5 + work.output.elements * 60
-
-    def rows(self, work: Work) -> int:
-        return work.types[0].shape[1]
-
-    def reach(self, work: Work) -> Reach | None:
-        return Reach()
-
-    def banding(self, work: Work, rows: int) -> float:
-        return -(-self.rows(work) // rows) * (80 + work.output.elements * 12)
-
-    def overlap(self, work: Work, operand: int) -> Overlap | None:
-        return Overlap(-work.types[0].bytes)  # all is read before the first result is stored
 
     def call(self, work: Work) -> Call:
         assert isinstance(work.op, AveragePool2D)

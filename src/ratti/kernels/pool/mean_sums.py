@@ -7,10 +7,11 @@ from typing import ClassVar
 from ...ops.base import Activation
 from ...ops.mean import Mean
 from .._channels import FAST_LIMIT, Rounding, output_struct
-from ..base import Call, Constant, Kernel, Overlap, Reach, Work
+from ..base import Call, Constant, Work
+from ._sums import Sums
 
 
-class PoolMeanSums(Kernel):
+class PoolMeanSums(Sums):
     name: ClassVar[str] = "mean_sums"
     header: ClassVar[str] = "pool/mean_sums.h"
     ops = (Mean,)
@@ -19,21 +20,6 @@ class PoolMeanSums(Kernel):
         assert isinstance(work.op, Mean)
         shape = work.types[0].shape
         return len(shape) == 4 and shape[0] == 1 and work.op.axes == (1, 2)
-
-    def instructions(self, work: Work) -> float:
-        return work.types[0].elements * 5.5 + work.output.elements * 60
-
-    def rows(self, work: Work) -> int:
-        return work.types[0].shape[1]
-
-    def reach(self, work: Work) -> Reach | None:
-        return Reach()
-
-    def banding(self, work: Work, rows: int) -> float:
-        return -(-self.rows(work) // rows) * (80 + work.output.elements * 12)
-
-    def overlap(self, work: Work, operand: int) -> Overlap | None:
-        return Overlap(-work.types[0].bytes)  # all is read before the first result is stored
 
     def call(self, work: Work) -> Call:
         op, source = work.op, work.types[0]

@@ -19,6 +19,7 @@ class Reshape(Op):
     shape: Shape
 
     name: ClassVar[str] = "reshape"
+    takes_int16: ClassVar[bool] = True
     constraints = (same_quantization,)
     tflite_code: ClassVar[int] = 22
     tflite_aliases: ClassVar[tuple[int, ...]] = (43, 70)  # SQUEEZE, EXPAND_DIMS

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ..errors import UnsupportedError
 from ..graph.ir import Graph, Node
+from ..graph.passes import unfold_shuffles
 from ..ops.add import Add
 from ..ops.average_pool2d import AveragePool2D
 from ..ops.base import Activation, Op
@@ -41,10 +42,10 @@ class Program(nn.Module):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
-        self.graph = graph
+        self.graph = unfold_shuffles.run(graph)
         self._maps: dict[str, Tensor] = {}
         self._plain: dict[str, Tensor] = {}
-        for node in graph.nodes:
+        for node in self.graph.nodes:
             self._add_weights(node)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:

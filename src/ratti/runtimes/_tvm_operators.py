@@ -121,7 +121,8 @@ def _(op: Conv2D, graph: Graph, node: Node) -> Lowered:
 
     def products(x: Tensor, w: Tensor, n: Expr, y: Expr, column: Expr, o: Expr) -> Expr:
         ky, kx, i = (te.reduce_axis((0, k), name) for k, name in ((kh, "ky"), (kw, "kx"), (inputs, "i")))
-        c = i if op.groups == 1 else o // per_group * inputs + i
+        group = o % op.groups if op.interleaved else o // per_group
+        c = i if op.groups == 1 else group * inputs + i
         value = x[n, y * op.stride[0] + ky * op.dilation[0], column * op.stride[1] + kx * op.dilation[1], c]
         return te.sum(i32(value) * i32(w[ky, kx, i, o]), axis=[ky, kx, i])
 
@@ -180,7 +181,7 @@ def _(op: Add, graph: Graph, node: Node) -> Lowered:
     def build(a: Tensor, b: Tensor) -> Tensor:
         def element(*at: Expr) -> Expr:
             parts = [
-                _by(i32(x[_broadcast(at, t.shape)]) - i32(t.zero_point) << i32(op.left_shift), scale)
+                _by(i32(x[_broadcast(at, t.shape)]) - i32(t.zero_point) << i32(op.headroom), scale)
                 for x, t, scale in ((a, types[0], first), (b, types[1], second))
             ]
             return codes(_by(parts[0] + parts[1], total), out.zero_point, op.activation.code_range(out))

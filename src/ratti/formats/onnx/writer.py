@@ -14,6 +14,7 @@ import numpy as np
 
 from ...errors import MissingDependencyError
 from ...graph.ir import Graph, Node
+from ...graph.passes import unfold_shuffles
 from ...types import Array, DType, Shape, TensorType
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def serialize(graph: Graph, unsigned: bool = False) -> bytes:
         import onnx  # noqa: F401
     except ImportError:
         raise MissingDependencyError("onnx", "onnx", "writing ONNX") from None
-    data: bytes = Writer(graph, unsigned).run().SerializeToString()
+    data: bytes = Writer(unfold_shuffles.run(graph), unsigned).run().SerializeToString()
     return data
 
 

@@ -76,7 +76,7 @@ def _sum(op: Any, work: Work) -> Mapping[str, Constant]:
     first, second, result = op.multipliers(work.types, work.output)
     wide = result[1] > -1 or isinstance(op, SquaredDifference)
     out = output_struct(work.output, op.fused, Rounding.GENERAL if wide else Rounding.DOUBLE)
-    fields: dict[str, Constant] = {"left_shift": op.left_shift, "out": out}
+    fields: dict[str, Constant] = {"left_shift": op.left_shift(work.output), "out": out}
     return fields | _pair("in_", first) | _pair("other_", second) | _pair("", result)
 
 

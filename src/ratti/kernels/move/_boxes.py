@@ -1,4 +1,4 @@
-"""From what an op moves to boxes: parts of an output whose elements lie at regular steps in an input.
+"""From what an op moves to boxes: parts of an output whose bytes lie at regular steps in an input.
 
 The op itself is asked: it moves the numbers of elements instead of the elements, and the boxes are read off the result.
 So every op that moves elements is served by one kernel, and none says twice what it does.
@@ -44,7 +44,10 @@ def boxes(work: Work) -> tuple[Box, ...] | None:
     shape = (work.rows, *(work.output.shape[2:] if work.rows > 1 else work.output.shape))
     (moved,), (owner,) = work.op.move(numbers, -1), work.op.move(owners, -1)
     moved, owner = moved.reshape(shape), owner.reshape(shape)
-    places = np.arange(work.row_elements).reshape(shape[1:])
+    size = work.output.dtype.bytes
+    if size > 1:  # a last dimension: the bytes of an element
+        moved, owner = moved[..., None] * size + np.arange(size), np.repeat(owner[..., None], size, axis=-1)
+    places = np.arange(moved[0].size).reshape(moved.shape[1:])
     found = []
     for operand in range(len(work.types)):
         held = np.nonzero(owner == operand)

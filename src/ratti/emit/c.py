@@ -149,7 +149,8 @@ def _function(step: Step, unit: _Unit) -> str:
     body = []
     if call.inputs_as_array:
         constants = [t.role for t in call.tables if t.role.startswith("operand_")]
-        body.append(wrap("    const int8_t *const inputs[] = {", [*pointers, *constants], "};", LINE))
+        held = [_as_bytes(t) for t in call.tables if t.role in constants]
+        body.append(wrap("    const int8_t *const inputs[] = {", [*pointers, *held], "};", LINE))
         arguments = ["inputs", "output", *(t.role for t in call.tables if t.role not in constants)]
     if call.scratch_bytes:
         parameters.append("int8_t *scratch")
@@ -174,6 +175,10 @@ def _function(step: Step, unit: _Unit) -> str:
         signature = wrap(f"static RATTI_NOINLINE void {unit.functions[text]}(", parameters, ")", LINE, hang=4)
         unit.function_text.append(signature + text)
     return unit.functions[text]
+
+
+def _as_bytes(table: Table) -> str:
+    return table.role if table.ctype == "int8_t" else f"(const int8_t *)(const void *){table.role}"
 
 
 def input_names(count: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..types import Array, Quant, Shape, TensorType
+from ..types import Array, DType, Quant, Shape, TensorType
 from ._accumulate import LinearOp
 from ._filter import attributes, options_of, padding_expressible
 from ._window import (
@@ -39,6 +39,7 @@ class Conv2D(LinearOp):
     interleaved: bool = False
 
     takes_int16: ClassVar[bool] = True
+    short_bias: ClassVar[bool] = True
     name: ClassVar[str] = "conv2d"
     constraints = (*LinearOp.constraints, padding_expressible)
     tflite_code: ClassVar[int] = 3
@@ -127,7 +128,8 @@ class Conv2D(LinearOp):
             case("interleaved", 5, 5, 4, 6, (2, 3), groups=2, interleaved=True),
         )
         for eight in options:
-            yield from (with_int16(eight), with_four_bits(eight))
+            yield from (with_int16(eight), with_four_bits(eight), with_int16(eight, DType.INT32))
+        yield with_int16(case("no_bias", 4, 5, 6, 7, (3, 3), pad="same", has_bias=False))
         yield case("pointwise", 5, 5, 8, 16, (1, 1))
         yield case("pointwise_odd", 5, 3, 7, 5, (1, 1), in_zp=-128, out_zp=-128, act=Activation.RELU)
         yield case("pointwise_stride2", 7, 6, 4, 8, (1, 1), (2, 2))

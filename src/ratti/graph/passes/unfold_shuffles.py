@@ -33,11 +33,11 @@ def _unfolded(graph: Graph, node: Node, values: list[Value], names: set[str]) ->
     order = np.argsort(node.op.owners(channels), kind="stable")
     conv = reordered(graph, node, order, values, names)
     apart, after = (*size, groups, channels // groups), (*size, channels // groups, groups)
-    (transpose, last), made = ([unique(f"{node.name}_{k}", names) for k in kinds] for kinds in (
-        ("transpose", "join"), ("plain", "apart", "shuffled")))
-    cut = unique(f"{node.name}_cut", names)
-    names.update((transpose, last, cut, *made))
-    values += [Value(name, replace(out, shape=shape)) for name, shape in zip(made, (out.shape, apart, after), strict=True)]
+    cut, transpose, last = (unique(f"{node.name}_{step}", names) for step in ("cut", "transpose", "join"))
+    made = [unique(f"{node.outputs[0]}_{step}", names) for step in ("plain", "cut", "transposed")]
+    names.update((cut, transpose, last, *made))
+    shapes = (out.shape, apart, after)
+    values += [Value(name, replace(out, shape=shape)) for name, shape in zip(made, shapes, strict=True)]
     return [
         replace(conv, op=replace(node.op, interleaved=False), outputs=(made[0],)),
         Node(cut, Reshape(apart), (made[0],), (made[1],)),

@@ -94,11 +94,18 @@ def channels(work: Work) -> Channels:
 
 
 def output(work: Work) -> Struct:
-    """The `ratti_output` struct; int16 outputs use its limits alone."""
+    """The `ratti_output` struct; int16 outputs have one rounding, or that of short sums."""
     if work.output.dtype is DType.INT8:
         return channels(work).output
     assert isinstance(work.op, LinearOp)
-    return output_struct(work.output, work.op.activation, Rounding.GENERAL)
+    rounding = Rounding.GENERAL if short_sums(work) else Rounding.SINGLE
+    return output_struct(work.output, work.op.activation, rounding)
+
+
+def short_sums(work: Work) -> bool:
+    """Whether int16 activations are summed in int32."""
+    assert isinstance(work.op, LinearOp)
+    return work.op.sums_are_short(work.types, work.output)
 
 
 def sizes(work: Work) -> Struct:

@@ -1,7 +1,7 @@
 #include "../support/wide.h"
 #include "geometry.h"
 
-/* Convolution of int16 activations with int8 weights, straight from its definition; sums have 64 bits.
+/* Convolution of int16 activations with int8 weights, straight from its definition; sums have 64 bits, or (rounding GENERAL) 32.
 
    weights: [out_c][kernel_h][kernel_w][in_c / groups]. `out` must not overlap `in`. */
 RATTI_INLINE void ratti_conv_wide(const int8_t *bytes_in, int8_t *bytes_out, const int8_t *weights,
@@ -30,7 +30,12 @@ RATTI_INLINE void ratti_conv_wide(const int8_t *bytes_in, int8_t *bytes_out, con
                         }
                     }
                 }
-                pixel[o] = ratti_wide_code(acc, channels[o].multiplier, channels[o].shift, s.out.low, s.out.high);
+                if (s.out.rounding == RATTI_GENERAL) {
+                    pixel[o] = (int16_t)ratti_output_value((int32_t)acc, channels[o].multiplier, channels[o].shift,
+                                                           s.out);
+                } else {
+                    pixel[o] = ratti_wide_code(acc, channels[o].multiplier, channels[o].shift, s.out.low, s.out.high);
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ from typing import ClassVar
 from ...types import DType
 from .._channels import wide_channels
 from ..base import Call, Kernel, Table, Work
-from ._sizes import LINEAR, filters, sizes
+from ._sizes import LINEAR, filters, short_sums, sizes
 
 
 class ConvWide(Kernel):
@@ -21,4 +21,5 @@ class ConvWide(Kernel):
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "int8_t", filters(work).ravel())
-        return Call("ratti_conv_wide", {"sizes": sizes(work)}, (weights, wide_channels(work.operands, work.output)))
+        records = wide_channels(work.operands, work.output, short_sums(work))
+        return Call("ratti_conv_wide", {"sizes": sizes(work)}, (weights, records))

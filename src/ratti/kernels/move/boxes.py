@@ -46,7 +46,7 @@ class MoveBoxes(Kernel):
         for k in constants:
             held = work.operands[k].data
             assert held is not None
-            tables.append(Table(f"operand_{k}", "int8_t", held.ravel().view(np.int8)))
+            tables.append(Table(f"operand_{k}", f"{work.output.dtype.value}_t", held.ravel()))
         constant_fields = {
             "count": len(found),
             "row_bytes": work.output.bytes // work.rows,

@@ -88,13 +88,17 @@ impl Conv {
         (x * self.stride_w + kx * self.dilation_w).wrapping_sub(self.pad_left)
     }
 
-    /// Copies the window, `input` at the first channel of its group, of output pixel (y, x) to `window`; positions outside the input take the zero point.
+    /// Copies the window of output pixel (y, x) to `window`, `input` at the first channel of its group; positions outside
+    /// the input take the zero point.
     #[inline(always)]
     pub fn copy_window(&self, arena: &mut [i8], input: usize, window: usize, y: usize, x: usize) {
         let tap = self.group_in();
         let run = self.kernel_w * tap;
         let left = self.column(x, 0);
-        let inside = self.groups == 1 && self.dilation_w == 1 && left < self.in_w && left + self.kernel_w <= self.in_w;
+        let inside = self.groups == 1
+            && self.dilation_w == 1
+            && left < self.in_w
+            && left + self.kernel_w <= self.in_w;
         for ky in 0..self.kernel_h {
             let (row, to) = (self.row(y, ky), window + ky * run);
             if row >= self.in_h {

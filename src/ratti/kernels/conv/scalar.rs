@@ -14,8 +14,8 @@ pub struct Tile {
 
 /// weights: for each group, tiles of [depth][tile.o], then the remaining channels one by one as [depth].
 /// channels: group by group.
-/// columns: scratch for [groups][tile.p] windows of `depth` bytes; unused where the convolution is pointwise and has one
-/// group.
+/// columns: scratch for [groups][tile.p] windows of `depth` bytes; unused where the convolution is
+/// pointwise and has one group.
 #[inline(always)]
 pub fn conv_scalar(
     arena: &mut [i8],

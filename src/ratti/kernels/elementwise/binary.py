@@ -15,6 +15,7 @@ from ...ops.mul import Mul
 from ...ops.prelu import Prelu
 from ...ops.squared_difference import SquaredDifference
 from ...ops.sub import Sub
+from ...types import DType
 from .._channels import Rounding, output_struct
 from .._steps import Dimension, Steps, steps
 from ..base import Call, Constant, Kernel, Overlap, Reach, Struct, Table, Work
@@ -91,7 +92,8 @@ def _sum(op: Any, work: Work) -> Mapping[str, Constant]:
 
 def _product(op: Any, work: Work) -> Mapping[str, Constant]:
     result = op.multiplier(work.types, work.output)
-    out = output_struct(work.output, op.fused, Rounding.GENERAL if result[1] > -1 else Rounding.DOUBLE)
+    wide = result[1] > -1 or work.output.dtype is DType.INT16  # products of int16 codes reach 2^30
+    out = output_struct(work.output, op.fused, Rounding.GENERAL if wide else Rounding.DOUBLE)
     return {"out": out} | _pair("", result)
 
 

@@ -12,8 +12,8 @@ static inline int32_t ratti_wide_lookup(const int16_t *table, int32_t code)
 RATTI_INLINE int32_t ratti_wide_exponential(const int16_t *exponentials, int32_t difference, int32_t multiplier,
                                             int32_t shift)
 {
-    const int32_t scaled = ratti_rescale_general(difference, multiplier, shift) + 32767;
-    return ratti_wide_lookup(exponentials, ratti_clamp(scaled, -32768, 32767));
+    const int32_t scaled = ratti_clamp(ratti_rescale_general(difference, multiplier, shift), -65535, 0);
+    return ratti_wide_lookup(exponentials, scaled + 32767);
 }
 
 RATTI_INLINE void ratti_wide_softmax(const int8_t *bytes_in, int8_t *bytes_out, const int16_t *exponentials,

@@ -114,8 +114,8 @@ def test_float_meaning_equals_plain_loops(case: Case, rng: np.random.Generator) 
 
 @each_case
 def test_int8_is_close_to_float(case: Case) -> None:
-    """The meaning of integers stays within two steps of the output's scale of the float meaning on the same real values;
-    that of int16 curves, which are straight lines between few entries, within sixteen.
+    """Integers stay within two steps of the output's scale of the float meaning on the same real values; those of int16
+    curves, which are straight lines between few entries, within sixteen.
     """
     curve = case.op.name in ("logistic", "tanh", "softmax") and case.outputs[0].dtype is DType.INT16
     real = as_float(case, None)

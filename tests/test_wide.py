@@ -7,7 +7,7 @@ import pytest
 
 from cases import samples
 from ratti import nets
-from ratti.emit import cpp, rust
+from ratti.emit import c, cpp, rust
 from ratti.errors import UnsupportedError
 from ratti.formats import tflite
 from ratti.graph import interpreter
@@ -18,7 +18,7 @@ from ratti.graph.passes import run_pipeline
 from ratti.graph.widened import widened
 from ratti.kernels import FEATURES
 from ratti.ops.add import Add
-from ratti.ops.base import int8
+from ratti.ops.base import int8, random_filter
 from ratti.ops.concat import Concat
 from ratti.ops.conv2d import Conv2D
 from ratti.ops.fully_connected import FullyConnected
@@ -39,8 +39,6 @@ from ratti.verbs.verify import verify
 def gated() -> Graph:
     """A net with most ops that int16 has, none of them twice in a row."""
     b, rng = GraphBuilder("gated"), np.random.default_rng(3)
-    from ratti.ops.base import random_filter
-
     x = b.input("x", int8((1, 8, 8, 3), 0.02, 0))
     x = b.quantized(Pad(((0, 0), (1, 1), (1, 1), (0, 0))), [x], 0.02, 0, "pad")
     weight, bias = random_filter(rng, (6, 3, 3, 3), 0, 0.02, 6)
@@ -63,22 +61,22 @@ def graphs() -> list[Graph]:
     return [gated(), *(nets.random_graph(nets.spec(i)) for i in ("micro-1.0-8", "mobilenet_v2-0.1-32"))]
 
 
-@pytest.mark.parametrize("graph", graphs(), ids=lambda g: g.name)
-def test_wide_graphs_are_closer_to_the_float_model(graph: Graph) -> None:
+def test_wide_graphs_are_closer_to_the_float_model() -> None:
+    """Of a net whose ranges hold: where codes saturate, more bits do not help."""
+    graph = nets.random_graph(nets.spec("micro-1.0-8"))
     wide, real = widened(graph), dequantized(graph)
     assert {wide.type(n).dtype for node in wide.nodes for n in node.outputs} == {DType.INT16}
-    errors = {}
-    for label, model in (("int8", graph), ("int16", wide)):
-        total = 0.0
-        for (codes,) in samples([graph.type(graph.inputs[0])], 4)[5:]:
-            floats = (codes.astype(np.float32) - graph.type(graph.inputs[0]).zero_point) * graph.type(graph.inputs[0]).scale
-            type, out = model.type(model.inputs[0]), model.type(model.outputs[0])
+    source, errors = graph.type(graph.inputs[0]), {}
+    for model in (graph, wide):
+        type, out = model.type(model.inputs[0]), model.type(model.outputs[0])
+        errors[model] = 0.0
+        for (codes,) in samples([source], 4)[5:]:
+            floats = (codes.astype(np.float32) - source.zero_point) * np.float32(source.scale)
             given = np.clip(np.rint(floats / type.scale) + type.zero_point, *type.dtype.limits).astype(type.dtype.numpy)
             (got,) = interpreter.run(model, [given]).values()
-            (want,) = interpreter.run(real, [floats.astype(np.float32)]).values()
-            total += float(np.abs((got.astype(np.float64) - out.zero_point) * out.scale - want).sum())
-        errors[label] = total
-    assert errors["int16"] < errors["int8"] / 4
+            (want,) = interpreter.run(real, [floats]).values()
+            errors[model] += float(np.abs((got.astype(np.float64) - out.zero_point) * out.scale - want).sum())
+    assert errors[wide] < errors[graph] / 4
 
 
 @pytest.mark.toolchain
@@ -98,8 +96,8 @@ def test_files_keep_wide_graphs() -> None:
 
 
 def test_other_languages_refuse_them_in_words() -> None:
-    plan = make_plan(run_pipeline(widened(gated())), FEATURES["portable"])
-    with pytest.raises(UnsupportedError, match="int16"):
-        rust.emit(plan, "wide")
-    with pytest.raises(UnsupportedError, match="int16"):
-        cpp.emit(plan, "wide")
+    graph = run_pipeline(widened(gated()))
+    with pytest.raises(UnsupportedError, match="no Rust kernel computes conv2d 'conv'"):
+        rust.choose(graph)
+    with pytest.raises(UnsupportedError, match="'x' is int16; the C"):
+        cpp.emit(c.emit(make_plan(graph, FEATURES["portable"]), "wide"), "wide")

@@ -88,8 +88,8 @@ impl Conv {
         (x * self.stride_w + kx * self.dilation_w).wrapping_sub(self.pad_left)
     }
 
-    /// Copies the window of output pixel (y, x) to `window`, `input` at the first channel of its group; positions outside
-    /// the input take the zero point.
+    /// Copies the window of output pixel (y, x) to `window`, with `input` at the first channel of
+    /// its group; positions outside the input take the zero point.
     #[inline(always)]
     pub fn copy_window(&self, arena: &mut [i8], input: usize, window: usize, y: usize, x: usize) {
         let tap = self.group_in();

@@ -7,14 +7,13 @@ Source: Lin et al. 2021, "MCUNetV2: Memory-Efficient Patch-based Inference for T
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 from ..ops._binary import Binary
 from ..ops._pool import Pool2D
 from ..ops._unary import Unary
+from ..ops._window import map_size
 from ..ops.base import Op
 from ..ops.concat import Concat
 from ..ops.conv2d import Conv2D
@@ -50,42 +49,56 @@ class Box:
         return self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]
 
 
-def cut(graph: Graph, nodes: tuple[Node, ...], rows: int, columns: int) -> Graph | None:
-    """`graph` with `nodes`, which follow each other, on rows x columns patches of what the last of them computes.
-
-    None where an op has no patches, or another than the last has a result that is read outside.
+def cut(graph: Graph, nodes: tuple[Node, ...], size: int) -> tuple[Graph, int] | None:
+    """`graph` with `nodes`, which follow each other, on patches of size x size pixels of what the last of them
+    computes, and how many patches there are. None where they have none.
     """
-    inside = {n.outputs[0] for n in nodes}
+    if not has_patches(graph, nodes):
+        return None
     result = nodes[-1].outputs[0]
-    readers = consumers(graph)
-    names = {n.name for n in nodes}
-    escape = any(o in graph.outputs or any(r.name not in names for r in readers.get(o, [])) for o in inside - {result})
-    maps = all(len(graph.type(v).shape) == 4 for n in nodes for v in (*graph.activations(n.inputs), *n.outputs))
-    if escape or not maps or not all(_is_local(graph, n) for n in nodes) or rows * columns < 2:
-        return None
+    cutter = _Cutter(graph, nodes)
     _, height, width, _ = graph.type(result).shape
-    if rows > height or columns > width:
-        return None
-    cutter = _Cutter(graph, nodes, inside)
+    rows, columns = _parts(height, size), _parts(width, size)
     try:
-        for row in _parts(height, rows):
-            for column in _parts(width, columns):
+        for row in rows:
+            for column in columns:
                 cutter.patch(Box(row, column))
             cutter.join(2)
         cutter.join(1, result)
-    except _NothingReadError:
+    except NothingReadError:
         return None
-    at = graph.nodes.index(nodes[-1])
+    names = {n.name for n in nodes}
     rest = [n for n in graph.nodes if n.name not in names]
-    before = sum(1 for n in graph.nodes[:at] if n.name not in names)
-    return rewrite(graph, [*rest[:before], *cutter.nodes, *rest[before:]], cutter.values.values())
+    before = sum(1 for n in graph.nodes[: graph.nodes.index(nodes[-1])] if n.name not in names)
+    new = [*rest[:before], *cutter.nodes, *rest[before:]]
+    return rewrite(graph, new, cutter.values.values()), len(rows) * len(columns)
 
 
-class _NothingReadError(Exception):
+def has_patches(graph: Graph, nodes: tuple[Node, ...]) -> bool:
+    """True where each pixel of every result depends on pixels around it, and only the last is read outside."""
+    result = nodes[-1].outputs[0]
+    readers, names = consumers(graph), {n.name for n in nodes}
+    inner = {n.outputs[0] for n in nodes} - {result}
+    escape = any(o in graph.outputs or any(r.name not in names for r in readers.get(o, [])) for o in inner)
+    maps = all(len(graph.type(v).shape) == 4 for n in nodes for v in (*graph.activations(n.inputs), *n.outputs))
+    return not escape and maps and all(is_local(graph, n) for n in nodes)
+
+
+def boxes(graph: Graph, nodes: tuple[Node, ...], box: Box) -> dict[str, Box]:
+    """The part of every value that a part of the last result is computed from. NothingReadError where one is empty."""
+    wanted: dict[str, Box] = {nodes[-1].outputs[0]: box}
+    for node in reversed(nodes):
+        for name in graph.activations(node.inputs):
+            needed, _ = _needs(graph, node, name, wanted[node.outputs[0]])
+            wanted[name] = needed.union(wanted.get(name))
+    return wanted
+
+
+class NothingReadError(Exception):
     """A patch lies in the padding alone."""
 
 
-def _is_local(graph: Graph, node: Node) -> bool:
+def is_local(graph: Graph, node: Node) -> bool:
     """True where each pixel of the result depends on pixels around it."""
     if isinstance(node.op, (Conv2D, DepthwiseConv2D, Pool2D, Unary, Requantize)):
         return True
@@ -100,28 +113,24 @@ def _is_everywhere(type: TensorType) -> bool:
     return all(n == 1 for n in type.shape[-3:-1])
 
 
-def _parts(size: int, count: int) -> list[Range]:
-    return list(pairwise(size * k // count for k in range(count + 1)))
+def _parts(length: int, size: int) -> list[Range]:
+    return list(pairwise([*range(0, length, size), length]))
 
 
 class _Cutter:
     """The nodes and values of all patches."""
 
-    def __init__(self, graph: Graph, nodes: tuple[Node, ...], inside: set[str]) -> None:
-        self.graph, self.old, self.inside = graph, nodes, inside
+    def __init__(self, graph: Graph, nodes: tuple[Node, ...]) -> None:
+        self.graph, self.old, self.inside = graph, nodes, {n.outputs[0] for n in nodes}
         self.nodes: list[Node] = []
         self.values: dict[str, Value] = {}
-        self._names = {n.name for n in graph.nodes}
+        self._names = {n.name for n in graph.nodes} - {n.name for n in nodes}
         self._pieces: list[str] = []  # of the row of patches that is computed
         self._bands: list[str] = []  # rows of patches
 
     def patch(self, box: Box) -> None:
         """Computes a patch of the last map."""
-        wanted: dict[str, Box] = {self.old[-1].outputs[0]: box}
-        for node in reversed(self.old):
-            for name in self.graph.activations(node.inputs):
-                needed, _ = self._needs(node, name, wanted[node.outputs[0]])
-                wanted[name] = needed.union(wanted.get(name))
+        wanted = boxes(self.graph, self.old, box)
         tiles: dict[tuple[str, Box], str] = {}
         for node in self.old:
             made = wanted[node.outputs[0]]
@@ -130,7 +139,7 @@ class _Cutter:
                 if self.graph.values[name].is_constant:
                     inputs.append(name)
                     continue
-                needed, op = self._needs(node, name, made)
+                needed, op = _needs(self.graph, node, name, made)
                 inputs.append(self._tile(name, needed, wanted[name], tiles))
             tiles[node.outputs[0], made] = self._add(node.name, op, inputs, node.outputs[0], made.size)
         self._pieces.append(tiles[self.old[-1].outputs[0], box])
@@ -177,34 +186,26 @@ class _Cutter:
         self.nodes.append(Node(name, op, tuple(inputs), (output,)))
         return output
 
-    def _needs(self, node: Node, operand: str, box: Box) -> tuple[Box, Op]:
-        """The part of an operand that a part of a node's result is computed from, and the op that does it."""
-        op: Any = node.op
-        if not isinstance(op, (Conv2D, DepthwiseConv2D, Pool2D)):
-            return box, op
-        _, height, width, _ = self.graph.type(operand).shape
-        if isinstance(op, Pool2D):
-            kernel, dilation = op.kernel, (1, 1)
-        else:
-            shape = self.graph.type(node.inputs[1]).shape
-            kernel, dilation = (shape[1], shape[2]), op.dilation
-        top, _, left, _ = op.padding
-        rows, above, below = _reach(box.rows, height, kernel[0], op.stride[0], top, dilation[0])
-        columns, before, behind = _reach(box.columns, width, kernel[1], op.stride[1], left, dilation[1])
-        return Box(rows, columns), replace(op, padding=(above, below, before, behind))
+
+def _needs(graph: Graph, node: Node, operand: str, box: Box) -> tuple[Box, Op]:
+    """The part of an operand that a part of a node's result is computed from, and the op that does it."""
+    op = node.op
+    if not isinstance(op, (Conv2D, DepthwiseConv2D, Pool2D)):
+        return box, op
+    _, height, width, _ = graph.type(operand).shape
+    if isinstance(op, Pool2D):
+        kernel, dilation = op.kernel, (1, 1)
+    else:
+        kernel, dilation = map_size(graph.type(node.inputs[1]).shape), op.dilation
+    top, _, left, _ = op.padding
+    rows, above, below = _reach(box.rows, height, kernel[0], op.stride[0], top, dilation[0])
+    columns, before, behind = _reach(box.columns, width, kernel[1], op.stride[1], left, dilation[1])
+    return Box(rows, columns), replace(op, padding=(above, below, before, behind))
 
 
 def _reach(part: Range, size: int, taps: int, stride: int, pad: int, dilation: int) -> tuple[Range, int, int]:
     """What windows read of a dimension, and the padding before and behind it that is left."""
     begin, end = part[0] * stride - pad, (part[1] - 1) * stride - pad + (taps - 1) * dilation + 1
     if end <= 0 or begin >= size:
-        raise _NothingReadError
+        raise NothingReadError
     return (max(begin, 0), min(end, size)), max(-begin, 0), max(end - size, 0)
-
-
-def shares(graph: Graph) -> Mapping[str, int]:
-    """For tests and reports: nodes by op."""
-    counts: dict[str, int] = {}
-    for node in graph.nodes:
-        counts[node.op.name] = counts.get(node.op.name, 0) + 1
-    return counts

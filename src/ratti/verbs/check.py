@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import models, targets
-from ..deploy import Compiled, Trade, compile_only, deploy, outputs_of, prepare, trade_off, why_not_run
+from ..deploy import Compiled, Trade, compile_only, deploy, outputs_of, prepare, trade_off, why_not_run, within_flash
 from ..device.measure import Measurement, Span, StepFigures
 from ..errors import InputError, RattiError
 from ..graph import interpreter, passes
@@ -130,6 +130,7 @@ def _check(label: str, graph: Graph, device: Target, limits: Limits, optimize: s
     deployment = prepare(graph, device.isa, optimize=optimize)
     reason = why_not_run(deployment, device)
     if reason:
+        deployment = within_flash(graph, device, deployment, optimize, limits.flash_bytes)
         compiled = compile_only(deployment, device, reason, optimize)
         return _result(label, graph, device, deployment.plan, compiled, limits, optimize)
     inputs = make_inputs(graph, 6)[-1:]

@@ -13,7 +13,7 @@ from ..graph.ir import Graph, Node
 from ..graph.patches import Box, NothingReadError, boxes, has_patches, is_local
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16)  # pixels, along both sides of a patch
-MOST_NODES = 1500  # of a graph with patches
+MOST_NODES = 1000  # of a graph with patches
 
 
 @dataclass(frozen=True)

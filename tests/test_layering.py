@@ -49,7 +49,7 @@ EAGER = {
               "runtimes/_torch_program.py"),
     "torchao": ("compress",),
     "unicorn": ("device/machine.py",),  # of the worker process
-    "tvm": ("runtimes/_tvm_operators.py",),
+    "tvm": ("runtimes/_tvm",),
     "capstone": ("device/pricing.py", "device/cycles"),
 }
 ANYWHERE = ("torch", "train", "compress", "nets", "search", "llm", "formats/torch_export", "runtimes/_torch_program.py",

@@ -99,12 +99,12 @@ def test_another_process_runs_the_file(graph: Graph, tmp_path: Path) -> None:
 
 def test_an_unknown_op_is_named(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     found = engine("tvm")
-    from ratti.runtimes import _tvm_operators
+    from ratti.runtimes import _tvm
 
     def only_adds(op: Op) -> bool:
         return op.name == "add"
 
-    monkeypatch.setattr(_tvm_operators, "supported", only_adds)
+    monkeypatch.setattr(_tvm, "supported", only_adds)
     assert found.supports(graph).startswith("no integer loops for conv2d, ")
 
 

@@ -1,13 +1,14 @@
 """Apache TVM, with the integer arithmetic of the interpreter: compiled for this computer, or for an aarch64 device.
 
-TVM's own importers compute a quantized file in float32; here every op is a loop nest of integers (`_tvm_operators`).
+TVM's own importers compute a quantized file in float32; here every op is a loop nest of integers (`_tvm`).
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from ..device import toolchain
 from ..errors import MissingDependencyError, ToolchainError
-from ..graph.ir import Graph
+from ..graph.ir import Graph, Node
 from ..types import Array
 from . import Files, Runner, beyond_int8
 
@@ -37,9 +38,9 @@ def supports(graph: Graph, variant: str = "") -> str:
         return "it takes int8 models here, not float ones"
     if not available():
         return ""  # `export` says what to install
-    from ._tvm_operators import supported
+    from ._tvm import supported
 
-    missing = sorted({n.op.name for n in graph.nodes if not supported(n.op)})
+    missing = sorted({n.op.name for n in _single(graph) if not supported(n.op)})
     return f"no integer loops for {', '.join(missing)}" if missing else beyond_int8(graph)
 
 
@@ -84,13 +85,13 @@ def module(graph: Graph) -> Any:
     _require()
     from tvm import relax
 
-    from ._tvm_operators import write
+    from ._tvm import write
 
     builder = relax.BlockBuilder()
     values = {n: relax.Var(n, relax.TensorType(graph.type(n).shape, graph.type(n).dtype.value)) for n in graph.inputs}
     with builder.function("main", [values[n] for n in graph.inputs]):
         with builder.dataflow():
-            for node in graph.nodes:
+            for node in _single(graph):
                 lowered = write(node.op, graph, node)
                 inputs = [_value(graph, values, n) for n in node.inputs[: node.op.activations]]
                 constants = [relax.const(c) for c in lowered.constants]
@@ -105,6 +106,14 @@ def float_instructions(program: Any) -> list[str]:
     """Lines of LLVM code that compute in floating point, in a compiled module (`compile(graph).mod`)."""
     code = "".join(m.inspect_source("ll") for m in _modules(program) if m.kind == "llvm")
     return [line.strip() for line in code.splitlines() if FLOATS.search(line)]
+
+
+def _single(graph: Graph) -> Iterator[Node]:
+    """The nodes, one for each output: a split becomes slices."""
+    for node in graph.nodes:
+        parts = node.op.separate(graph.input_types(node))
+        for part, output in zip(parts, node.outputs, strict=True):
+            yield replace(node, op=part, outputs=(output,))
 
 
 def _modules(root: Any) -> list[Any]:
@@ -123,7 +132,7 @@ def _scheduled(module: Any) -> Any:
     from tvm import tirx
     from tvm.s_tir import Schedule
 
-    from ._tvm_operators import ACCUMULATOR, RESCALED
+    from ._tvm import ACCUMULATOR, RESCALED
 
     for variable, function in module.functions_items():
         if not isinstance(function, tirx.PrimFunc):

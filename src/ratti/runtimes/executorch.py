@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import MissingDependencyError
 from ..graph.ir import Graph
+from ..graph.passes import separate_outputs
 from ..types import Array
 from . import Files, Runner, beyond_int8
 
@@ -30,9 +31,10 @@ def available(variant: str = "") -> bool:
 def supports(graph: Graph, variant: str = "") -> str:
     if not available():
         return ""  # `export` says what to install
-    from ._torch_program import refusal
+    from ._torch_operators import refusal
 
-    return next(filter(None, (refusal(node.op) for node in graph.nodes)), "") or beyond_int8(graph)
+    nodes = separate_outputs.run(graph).nodes
+    return next(filter(None, (refusal(node.op) for node in nodes)), "") or beyond_int8(graph)
 
 
 def export(graph: Graph, variant: str = "") -> Files:
@@ -67,11 +69,13 @@ def lower(graph: Graph) -> Any:
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
+        from ._torch_operators import compute
         from ._torch_program import Program
 
+        graph = separate_outputs.run(graph)  # a split becomes slices
         examples = tuple(torch.zeros(graph.type(n).shape, dtype=_dtype(graph, n)) for n in graph.inputs)
         with torch.no_grad():
-            exported = torch.export.export(Program(graph).eval(), examples)
+            exported = torch.export.export(Program(graph, compute).eval(), examples)
             config = EdgeCompileConfig(_check_ir_validity=False)
             edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()], compile_config=config)
             return edge.to_executorch()

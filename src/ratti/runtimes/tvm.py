@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ import numpy as np
 
 from ..device import toolchain
 from ..errors import MissingDependencyError, ToolchainError
-from ..graph.ir import Graph, Node
+from ..graph.ir import Graph
+from ..graph.passes import separate_outputs
 from ..types import Array
 from . import Files, Runner, beyond_int8
 
@@ -40,7 +40,7 @@ def supports(graph: Graph, variant: str = "") -> str:
         return ""  # `export` says what to install
     from ._tvm import supported
 
-    missing = sorted({n.op.name for n in _single(graph) if not supported(n.op)})
+    missing = sorted({n.op.name for n in separate_outputs.run(graph).nodes if not supported(n.op)})
     return f"no integer loops for {', '.join(missing)}" if missing else beyond_int8(graph)
 
 
@@ -87,11 +87,12 @@ def module(graph: Graph) -> Any:
 
     from ._tvm import write
 
+    graph = separate_outputs.run(graph)  # a split becomes slices
     builder = relax.BlockBuilder()
     values = {n: relax.Var(n, relax.TensorType(graph.type(n).shape, graph.type(n).dtype.value)) for n in graph.inputs}
     with builder.function("main", [values[n] for n in graph.inputs]):
         with builder.dataflow():
-            for node in _single(graph):
+            for node in graph.nodes:
                 lowered = write(node.op, graph, node)
                 inputs = [_value(graph, values, n) for n in node.inputs[: node.op.activations]]
                 constants = [relax.const(c) for c in lowered.constants]
@@ -106,14 +107,6 @@ def float_instructions(program: Any) -> list[str]:
     """Lines of LLVM code that compute in floating point, in a compiled module (`compile(graph).mod`)."""
     code = "".join(m.inspect_source("ll") for m in _modules(program) if m.kind == "llvm")
     return [line.strip() for line in code.splitlines() if FLOATS.search(line)]
-
-
-def _single(graph: Graph) -> Iterator[Node]:
-    """The nodes, one for each output: a split becomes slices."""
-    for node in graph.nodes:
-        parts = node.op.separate(graph.input_types(node))
-        for part, output in zip(parts, node.outputs, strict=True):
-            yield replace(node, op=part, outputs=(output,))
 
 
 def _modules(root: Any) -> list[Any]:

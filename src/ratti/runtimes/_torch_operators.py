@@ -135,7 +135,7 @@ def _all_maps(p: Program, node: Node) -> bool:
 
 @compute.register
 def _(op: AveragePool2D, p: Program, node: Node) -> None:
-    """torch pads both sides alike: where they differ, zeros are averaged too, and the mean is scaled to those inside."""
+    """torch pads both sides alike; where they differ, zeros are averaged too, and the mean is scaled up."""
     source = node.inputs[0]
     x, (top, bottom, left, right) = p.map(source), op.padding
     if not _lopsided(op.padding):

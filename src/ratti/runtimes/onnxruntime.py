@@ -13,6 +13,7 @@ from ..formats import onnx
 from ..formats.onnx.operators import supported
 from ..formats.onnx.writer import UNSIGNED
 from ..graph.ir import Graph
+from ..graph.passes import separate_outputs
 from ..types import Array
 from . import Files, Runner, beyond_int8
 
@@ -28,7 +29,7 @@ def available(variant: str = "") -> bool:
 
 
 def supports(graph: Graph, variant: str = "") -> str:
-    missing = sorted({n.op.name for n in graph.nodes if not supported(n.op)})
+    missing = sorted({n.op.name for n in separate_outputs.run(graph).nodes if not supported(n.op)})
     return f"no ONNX form for {', '.join(missing)}" if missing else beyond_int8(graph)
 
 
@@ -44,7 +45,7 @@ def run(graph: Graph, files: Files, variant: str = "", threads: int = 1) -> Runn
     def infer(inputs: Sequence[Array]) -> list[Array]:
         given = [_to_unsigned(x) if unsigned else x for x in inputs]
         outputs = session.run(None, dict(zip(names, given, strict=True)))
-        return [_to_signed(y) if unsigned else y for y in outputs]
+        return [_to_signed(y) if unsigned and y.dtype == np.uint8 else y for y in outputs]
 
     return infer
 

@@ -78,14 +78,17 @@ def float_nodes(model: bytes) -> list[str]:
 
 
 def delegates(graph: Graph) -> dict[str, str]:
-    """What the published lists of phone accelerators say to the uint8 file of `graph`; none of them runs here."""
+    """What the published lists of phone accelerators say to both files of `graph`; none of them runs here."""
     from ._delegates import DELEGATES
 
     if not available() or supports(graph):
         return {}
-    (model,) = export(graph, "uint8").values()
-    said = {d.name: "; ".join(d.obstacles(model)) or "its list takes every node" for d in DELEGATES}
-    return {f"onnxruntime:{name}": f"not run here; {text}" for name, text in said.items()}
+    said = {}
+    for form, variant in (("int8", ""), ("uint8", "uint8")):
+        (model,) = export(graph, variant).values()
+        for d in DELEGATES:
+            said[f"onnxruntime:{d.name} ({form})"] = "; ".join(d.obstacles(model)) or "its list takes every node"
+    return {name: f"not run here; {text}" for name, text in said.items()}
 
 
 def _session(model: bytes, threads: int, optimized_path: str = "") -> Any:

@@ -1,6 +1,7 @@
 """Apache TVM, with the integer arithmetic of the interpreter: compiled for this computer, or for an aarch64 device.
 
-TVM's own importers compute a quantized file in float32; here every op is a loop nest of integers (`_tvm`).
+TVM's own importers compute a quantized file in float32; here every op is a loop nest of integers (`_tvm`). Float
+models, which only the benchmark has use for, are imported from ONNX.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import numpy as np
 
 from ..device import toolchain
 from ..errors import MissingDependencyError, ToolchainError
+from ..formats import onnx
 from ..graph.ir import Graph
 from ..graph.passes import separate_outputs
 from ..types import Array
-from . import Files, Runner, beyond_int8
+from . import Files, Runner, beyond_int8, onnxruntime
 
 VARIANTS = ("",)
 KINDS = {"tvm": "", "tvm:aarch64": "aarch64"}
@@ -34,10 +36,10 @@ def available(variant: str = "") -> bool:
 
 
 def supports(graph: Graph, variant: str = "") -> str:
-    if not graph.is_quantized:
-        return "it takes int8 models here, not float ones"
     if not available():
         return ""  # `export` says what to install
+    if graph.is_float:
+        return onnxruntime.supports(graph)
     from ._tvm import supported
 
     missing = sorted({n.op.name for n in separate_outputs.run(graph).nodes if not supported(n.op)})
@@ -81,8 +83,10 @@ def compile(graph: Graph, triple: str | None = None) -> Any:
 
 
 def module(graph: Graph) -> Any:
-    """TVM's IRModule: `main` in Relax, one scheduled TensorIR function a node."""
+    """TVM's IRModule: `main` in Relax, one scheduled TensorIR function a node; of a float graph, what TVM imports."""
     _require()
+    if graph.is_float:
+        return _imported(graph)
     from tvm import relax
 
     from ._tvm import write
@@ -101,6 +105,13 @@ def module(graph: Graph) -> Any:
             outputs = builder.emit_output(relax.Tuple([_value(graph, values, n) for n in graph.outputs]))
         builder.emit_func_output(outputs)
     return _scheduled(builder.get())
+
+
+def _imported(graph: Graph) -> Any:
+    from onnx import load_from_string
+    from tvm.relax.frontend.onnx import from_onnx
+
+    return from_onnx(load_from_string(onnx.serialize(graph)), keep_params_in_input=False)
 
 
 def float_instructions(program: Any) -> list[str]:

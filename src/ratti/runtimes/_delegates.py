@@ -73,11 +73,11 @@ DELEGATES = (
 # Behind ExecuTorch: the operators that its QNN backend has a builder for. It has no NNAPI delegate.
 QNN_PROGRAM = "ExecuTorch 1.5.1, backends/qualcomm/builders"
 QNN_CALLS = """_softmax abs add amax argmax argmin avg_pool2d bmm cat clamp constant_pad_nd convolution
-dequantize_per_channel dequantize_per_tensor div elu embedding expand_copy flip gather gelu getitem hardsigmoid hardswish
-hardtanh index_select linear log matmul max max_pool2d_with_indices maximum mean minimum mm mul neg permute_copy
-pixel_shuffle pixel_unshuffle pow prelu quantize_per_channel quantize_per_tensor relu repeat select_copy sigmoid sign
-slice_copy split_with_sizes_copy sqrt squeeze_copy stack sub sum tanh unbind unsqueeze_copy upsample_bilinear2d
-upsample_nearest2d view_copy where _to_dim_order_copy"""
+dequantize_per_channel dequantize_per_tensor div elu embedding expand_copy flip gather gelu getitem hardsigmoid
+hardswish hardtanh index_select linear log matmul max max_pool2d_with_indices maximum mean minimum mm mul neg
+permute_copy pixel_shuffle pixel_unshuffle pow prelu quantize_per_channel quantize_per_tensor relu repeat select_copy
+sigmoid sign slice_copy split_with_sizes_copy sqrt squeeze_copy stack sub sum tanh unbind unsqueeze_copy
+upsample_bilinear2d upsample_nearest2d view_copy where _to_dim_order_copy"""
 
 
 def missing_calls(calls: Iterable[str]) -> list[str]:

@@ -67,7 +67,8 @@ def run(graph: Graph, files: Files, variant: str = "", threads: int = 1) -> Runn
 
     def infer(inputs: Sequence[Array]) -> list[Array]:
         outputs = machine["main"](*(tvm.runtime.tensor(np.ascontiguousarray(x)) for x in inputs))
-        return [y.numpy() for y in outputs]
+        one = isinstance(outputs, tvm.runtime.Tensor)  # an imported net of one output gives no tuple
+        return [y.numpy() for y in ([outputs] if one else outputs)]
 
     return infer
 

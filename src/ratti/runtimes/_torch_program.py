@@ -23,7 +23,6 @@ from ..types import TensorType
 NCHW, NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 CODES = (-128, 127, torch.int8)
 WEIGHT_CODES = (-127, 127, torch.int8)
-BIAS_CODES = (-(2**31), 2**31 - 1, torch.int32)
 
 Compute = Callable[[Op, "Program", Node], None]  # adds what a node computes to the program
 
@@ -31,11 +30,9 @@ Compute = Callable[[Op, "Program", Node], None]  # adds what a node computes to 
 class Program(nn.Module):
     """`forward` walks the graph's nodes; exporting it gives one straight program."""
 
-    def __init__(self, graph: Graph, compute: Compute, whole_biases: bool = False) -> None:
-        """`whole_biases`: as int32 with a dequantize op, not as floats that a delegate rounds back to them."""
+    def __init__(self, graph: Graph, compute: Compute) -> None:
         super().__init__()
         self.graph = graph
-        self.whole_biases = whole_biases
         self.compute = compute
         self._maps: dict[str, Tensor] = {}
         self._plain: dict[str, Tensor] = {}
@@ -85,16 +82,7 @@ class Program(nn.Module):
         elif quant is not None:
             scales, zeros = getattr(self, f"{node.name}_scales"), getattr(self, f"{node.name}_zeros")
             weight = ops.dequantize_per_channel(weight, scales, zeros, WEIGHT_AXES.get(type(node.op), 0), *WEIGHT_CODES)
-        return weight, self._bias(node)
-
-    def _bias(self, node: Node) -> Tensor | None:
-        bias: Tensor | None = getattr(self, f"{node.name}_bias", None)
-        if bias is None or bias.is_floating_point():
-            return bias
-        scales, zeros = getattr(self, f"{node.name}_bias_scales"), getattr(self, f"{node.name}_bias_zeros")
-        ops = torch.ops.quantized_decomposed
-        real: Tensor = ops.dequantize_per_channel(bias, scales, zeros, 0, *BIAS_CODES)
-        return real
+        return weight, getattr(self, f"{node.name}_bias", None)
 
     def _add_weights(self, node: Node) -> None:
         if not isinstance(node.op, LinearOp):
@@ -111,17 +99,10 @@ class Program(nn.Module):
         if len(operands) > 2:
             bias = operands[2].data
             assert bias is not None
-            real = np.asarray(bias, np.float32)
             if quant is not None:  # float on the int32 grid: XNNPACK rounds it back to the same integers
-                steps = np.broadcast_to(np.asarray(quant.scale) * operands[0].type.scale, bias.shape)
-                real = (bias * steps).astype(np.float32)
-                if self.whole_biases:
-                    self.register_buffer(f"{node.name}_bias", torch.from_numpy(bias.astype(np.int32)))
-                    self.register_buffer(f"{node.name}_bias_scales", torch.from_numpy(steps.astype(np.float32)))
-                    self.register_buffer(f"{node.name}_bias_zeros", torch.zeros(len(bias), dtype=torch.int64))
-                    return
-            parameter = nn.Parameter(torch.from_numpy(real.copy()), requires_grad=False)
-            self.register_parameter(f"{node.name}_bias", parameter)
+                bias = bias * (np.asarray(quant.scale) * operands[0].type.scale)
+            tensor = torch.from_numpy(np.asarray(bias, np.float32).copy())
+            self.register_parameter(f"{node.name}_bias", nn.Parameter(tensor, requires_grad=False))
 
     def _activated(self, real: Tensor, activation: Activation, name: str) -> Tensor:
         type = self.value_type(name)

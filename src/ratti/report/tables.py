@@ -108,11 +108,20 @@ def bench(result: BenchResult) -> str:
         "ms: median (first to third quartile); KB: the file; peak: KB by which the process grows, loading and running; "
         f"float: {result.float_model}"
     )
-    gains = [row for row in result.rows if row.speedup is not None]
-    best = max(gains, key=lambda row: row.speedup or 0, default=None)
-    say = "" if best is None else f"→ int8 is at best {best.speedup:.2f} times as fast as float here: {best.where}"
+    say = _gain(result)
     table = grid(columns, rows, drop=["float peak", "int8 peak"])
     return render(Text(head), table, Text(notes, style="dim"), Text(say))
+
+
+def _gain(result: BenchResult) -> str:
+    """One sentence: what int8 really gains."""
+    gains = sorted((row.speedup, row.where) for row in result.rows if row.speedup is not None)
+    if not gains:
+        return ""
+    (low, worst), (high, best) = gains[0], gains[-1]
+    sizes = sorted(r.float32.file_bytes / r.int8.file_bytes for r in result.rows if r.int8 and r.float32)
+    range = f"{low:.2f} ({worst}) to {high:.2f} ({best})" if len(gains) > 1 else f"{high:.2f} ({best})"
+    return f"→ int8 here is {range} times as fast as float, in a file {sizes[0]:.1f} to {sizes[-1]:.1f} times smaller"
 
 
 def _timed(timing: Timing | None) -> str:

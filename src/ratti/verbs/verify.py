@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..graph import interpreter
 from ..graph.apart import apart, inputs_apart
 from ..graph.ir import Graph
-from ..runtimes import Engine, onnxruntime
+from ..runtimes import Engine, executorch, onnxruntime
 from ..samples import int8_input, make_inputs, real_count
 from ..types import Array
 
@@ -135,7 +135,7 @@ def verify(
         skipped = VerifyRow(engine.name, 0, 0, 0, reason, engine.exact, engine.rounding)
         rows.append(skipped if reason else _judge(engine, trial))
     if whole:
-        lists = onnxruntime.delegates(graph).items()
+        lists = {**onnxruntime.delegates(graph), **executorch.delegates(graph)}.items()
         rows += [VerifyRow(name, 0, 0, 0, said, exact=False) for name, said in lists]
     for device in devices:
         measured = deploy(graph, device, inputs, optimize, ram_limit)

@@ -197,7 +197,7 @@ def front_end_program(sources: FeatureSources) -> Program:
 void {name}_features_arena(int8_t *arena);
 void {name}_features_arena(int8_t *arena)
 {{
-    {name}_features((const int16_t *)(const void *)arena, arena + {codes_at}, arena + {work_at});
+    {name}_features((const {sources.sample_ctype} *)(const void *)arena, arena + {codes_at}, arena + {work_at});
 }}
 """
     return Program({**sources.files, "arena.c": entry}, f"{name}_features_arena", work_at + sources.work_bytes,

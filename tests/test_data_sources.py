@@ -10,7 +10,7 @@ import pytest
 
 from ratti import data
 from ratti.data import Kind, Options
-from ratti.errors import DataError
+from ratti.errors import DataError, InputError
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -212,7 +212,7 @@ def test_npz_signals_with_patients(tmp_path: Path) -> None:
                               patient_test=np.arange(8) + 90, extra=np.zeros(40)))
     assert dataset.kind is Kind.SIGNAL and dataset.input_shape == (16, 1, 1) and dataset.train.x.dtype == np.int16
     assert len(set(dataset.val.groups.tolist())) == 1 and dataset.report.notes == ("not used: extra",)
-    with pytest.raises(DataError, match="cannot be resized"):
+    with pytest.raises(InputError, match="signals cannot be resized"):
         data.load(tmp_path / "set.npz", Options(size=(8, 8)))
 
 

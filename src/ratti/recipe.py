@@ -1,7 +1,8 @@
 """Recipes: the whole way from data to firmware as one YAML file.
 
     name: digits
-    data: digits                       # digits, a folder of pictures, or an .npz
+    data: digits                       # digits, a folder of pictures, recordings or tables, or an .npz
+    front_end: {name: log_mel, mels: 20}  # between sensor and net; left out: log-mel for sound, all else as it is
     models:
       - net: mobilenet_v2_tiny-1.0-8   # a net's id, or the path of a net.yaml
         targets: [stm32f446re, rp2040]
@@ -27,7 +28,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from . import nets, targets
+from . import features, nets, registry, targets
 from .errors import InputError, MissingDependencyError
 
 OPTIMIZE = ("auto", "speed", "size")
@@ -67,6 +68,7 @@ class Recipe:
     limits: Mapping[str, str] = field(default_factory=dict)
     optimize: str = "auto"
     skip_damaged: bool = False
+    front_end: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z_]\w*", self.name, re.ASCII):
@@ -75,6 +77,8 @@ class Recipe:
             raise InputError(f"recipe '{self.name}' has no models")
         if self.optimize not in OPTIMIZE:
             raise InputError(f"optimize is '{self.optimize}'; allowed: {', '.join(OPTIMIZE)}")
+        if self.front_end is not None and self.front_end.get("name") not in features.front_ends():
+            raise registry.unknown("front end", str(self.front_end.get("name", "")), features.front_ends())
         nets_ = [m.net for m in self.models]
         if len(set(nets_)) != len(nets_):
             raise InputError(f"recipe '{self.name}' names the same net twice")

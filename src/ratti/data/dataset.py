@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import DataError
-from ..features import FrontEnd
-from ..types import Array, Quant, Shape
+from ..features import Codes, FrontEnd
+from ..types import Array, DType, Quant, Shape
 
 
 class Kind(enum.Enum):
@@ -55,13 +55,15 @@ PIXEL_QUANT = Quant.per_tensor(1 / 128, 0)
 @dataclass(frozen=True, eq=False)
 class Part:
     """Some samples of a data set: x (N, H, W, C), y (N,) int64, groups (N,) str; `numbers` (N, K) float32 stand beside
-    the samples, such as the intervals between heartbeats; None where there are none. The arrays are read-only.
+    the samples, such as the intervals between heartbeats; `raw` (N, samples) is what the sensor gave, of which a front
+    end made x. Both None where there are none. The arrays are read-only.
     """
 
     x: Array
     y: Array
     groups: Array
     numbers: Array | None = None
+    raw: Array | None = None
 
     def __post_init__(self) -> None:
         if self.x.ndim != 4 or self.y.shape != (len(self.x),) or self.groups.shape != (len(self.x),):
@@ -69,7 +71,9 @@ class Part:
             raise ValueError(f"{shapes} do not belong together")
         if self.numbers is not None and (self.numbers.ndim != 2 or len(self.numbers) != len(self.x)):
             raise ValueError(f"x {self.x.shape} and numbers {self.numbers.shape} do not belong together")
-        for array in (self.x, self.y, self.groups, self.numbers):
+        if self.raw is not None and len(self.raw) != len(self.x):
+            raise ValueError(f"x {self.x.shape} and raw {self.raw.shape} do not belong together")
+        for array in (self.x, self.y, self.groups, self.numbers, self.raw):
             if array is not None:
                 array.setflags(write=False)
 
@@ -79,7 +83,8 @@ class Part:
     def take(self, index: Array | slice) -> Part:
         """The samples at `index` (integers, a slice or a mask)."""
         numbers = None if self.numbers is None else self.numbers[index]
-        return Part(self.x[index], self.y[index], self.groups[index], numbers)
+        raw = None if self.raw is None else self.raw[index]
+        return Part(self.x[index], self.y[index], self.groups[index], numbers, raw)
 
     def batches(self, size: int) -> Iterator[Part]:
         """The samples in order, at most `size` at a time."""
@@ -130,7 +135,7 @@ class Dataset:
     flip_safe: bool  # a mirrored sample keeps its class
     report: LoadReport
     _test: _Seal = field(repr=False)
-    front_end: FrontEnd | None = None  # what made the samples from what a sensor gives; None: they are as it gives them
+    front_end: FrontEnd | None = None  # what made x from what a sensor gives; None: pictures, as they are
 
     @classmethod
     def sealed(cls, name: str, kind: Kind, class_names: Sequence[str], parts: tuple[Part, Part, Part],
@@ -180,6 +185,20 @@ class Dataset:
         if part.numbers is None or self.numbers_normalization is None:
             return (x,)
         return x, self.numbers_normalization.real(part.numbers)
+
+    def codes(self, part: Part, quants: Sequence[Quant]) -> list[Array]:
+        """int8 codes of what `real` gives, under the quantization of each input: as firmware computes them."""
+        first, *others = self.real(part)
+        x = quants[0].quantize(first, DType.INT8) if self.front_end is None else self.front_codes(quants[0])(part.x)
+        return [x, *(q.quantize(real, DType.INT8) for q, real in zip(quants[1:], others, strict=True))]
+
+    def samples(self, part: Part) -> Array:
+        """(N, samples): what the sensor gave for a part of a data set with a front end."""
+        return part.raw if part.raw is not None else part.x.reshape(len(part), -1)
+
+    def front_codes(self, quant: Quant) -> Codes:
+        """From features to the codes of an input quantized by `quant`."""
+        return Codes.fit(np.array(self.normalization.mean), np.array(self.normalization.std), quant)
 
     @property
     def classes(self) -> int:

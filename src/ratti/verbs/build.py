@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 
-from .. import nets, targets
+from .. import features, nets, targets
 from ..deploy import deploy, outputs_of
 from ..errors import InputError
 from ..formats import tflite
 from ..graph import interpreter
 from ..graph.ir import Graph
 from ..recipe import ModelRecipe, Recipe, ptq_config, train_config
+from ..samples import FRONT_END
 from ..types import Array
 from ..units import microjoules, milliseconds, size
 from .check import CheckResult, Limits, check
@@ -168,15 +170,12 @@ def _dataset(recipe: Recipe, model: ModelRecipe) -> tuple[nets.NetSpec, Dataset]
     from ..data import Options, load
 
     bad = SKIPPED_SHARE if recipe.skip_damaged else 0.0
+    options = Options(max_bad_share=bad, front_end=recipe.front_end)
     if not nets.is_id(model.net):
         spec = nets.read(Path(model.net))
         h, w, channels = spec.input_shape
-        return spec, load(recipe.data, Options((h, w), channels, max_bad_share=bad))  # type: ignore[arg-type]
-    options = None
-    if Path(recipe.data).is_dir():
-        side = nets.resolution(model.net)
-        options = Options((side, side), max_bad_share=bad)
-    dataset = load(recipe.data, options)
+        return spec, load(recipe.data, dataclasses.replace(options, size=(h, w), channels=channels))
+    dataset = load(recipe.data, dataclasses.replace(options, resolution=nets.resolution(model.net)))
     spec = nets.spec(model.net, input_shape=dataset.input_shape, classes=dataset.classes, numbers=dataset.numbers)
     return spec, dataset
 
@@ -202,8 +201,16 @@ class _Job:
         self.say(f"trained in {trained.seconds:.0f} s: {trained.val.accuracy:.1%} of the validation samples are right")
         program = quantize(trained.model, self.dataset, ptq_settings)
         metadata = {"classes": json.dumps(list(self.dataset.class_names)), "net": self.spec.name}
-        graph = import_program(program, self.recipe.name, metadata=metadata)
+        graph = self._with_front_end(import_program(program, self.recipe.name, metadata=metadata))
         return trained, graph, [self._check(graph, t) for t in self.model.targets]
+
+    def _with_front_end(self, graph: Graph) -> Graph:
+        """`graph` with the front end of the data, where it has one, in its metadata."""
+        front_end, quant = self.dataset.front_end, graph.type(graph.inputs[0]).quant
+        if front_end is None or quant is None:
+            return graph
+        text = features.to_json(front_end, self.dataset.front_codes(quant))
+        return dataclasses.replace(graph, metadata={**graph.metadata, FRONT_END: text})
 
     def report(self, root: Path, trained: Trained, graph: Graph, checks: list[CheckResult]) -> ModelResult:
         """Reads the test set, and writes the bundle."""
@@ -233,6 +240,9 @@ class _Job:
             (folder / "net.yaml").write_text(nets.to_yaml(self.spec), encoding="utf-8")
             save_weights(trained.model, folder / "weights.safetensors")
             self._write_c(graph, folder)
+            if FRONT_END in graph.metadata:
+                content = yaml.safe_dump(json.loads(graph.metadata[FRONT_END]), sort_keys=False)
+                (folder / "front_end.yaml").write_text(content, encoding="utf-8")
             (folder / "recipe.yaml").write_text(self._own_recipe().to_yaml(), encoding="utf-8")
             _write_json(folder / "report.json", result.to_json())
             from ..report import model_card
@@ -246,12 +256,8 @@ class _Job:
 
     def _codes(self, graph: Graph, part: Part) -> list[Array]:
         """Codes of samples for each input of the graph: (N, H, W, C), and maybe (N, numbers)."""
-        codes = []
-        for name, real in zip(graph.inputs, self.dataset.real(part), strict=True):
-            type = graph.type(name)
-            assert type.quant is not None
-            codes.append(type.quant.quantize(real, type.dtype))
-        return codes
+        quants = [graph.type(name).quant for name in graph.inputs]
+        return self.dataset.codes(part, [q for q in quants if q is not None])
 
     def _check(self, graph: Graph, target: str) -> CheckResult:
         """The figures at the recipe's setting; `auto` takes size where speed does not fit."""
@@ -281,9 +287,11 @@ class _Job:
         codes = self._codes(graph, part)
         (outputs,) = interpreter.run_batch(graph, codes)
         inputs = {f"input_{k}": c for k, c in enumerate(codes)}
+        samples = None if self.dataset.front_end is None else self.dataset.samples(part)
+        inputs |= {} if samples is None else {"samples": samples}
         np.savez(folder / "vectors.npz", **inputs, output_0=outputs, labels=part.y)  # type: ignore[arg-type]
         for isa in sorted({targets.load(t).isa for t in self.model.targets} | {"portable"}):
-            write_files(c_files(graph, isa, None, codes), folder / "c" / isa)
+            write_files(c_files(graph, isa, None, codes, samples), folder / "c" / isa)
 
 
 def _score(outputs: Array, labels: Array) -> Score:

@@ -89,7 +89,8 @@ class _Loader:
         return files
 
     def _read(self, files: list[tuple[Path, int]]) -> Part:
-        size, channels = self.options.size or DEFAULT_SIZE, self.options.channels or 3
+        side = self.options.resolution
+        size, channels = self.options.size or (side and (side, side)) or DEFAULT_SIZE, self.options.channels or 3
         x, y, groups = [], [], []
         for path, label in files:
             name = path.relative_to(self.root).as_posix()

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..features import FrontEnd
+
 
 @dataclass(frozen=True)
 class Options:
@@ -13,14 +15,14 @@ class Options:
 
     `size` (H, W) and `channels` are what the net takes; None keeps the source's own. `resolution` is the number in a
     net's id, where no size is known: pictures become squares of it, spectrograms get so many frames, windows so many
-    segments. Without either a folder of pictures takes 96x96 RGB. `front_end` ({"name": …} and its settings) is what
-    stands between sensor and net; None: log-mel spectrograms of sound, everything else as it is.
+    segments. Without either a folder of pictures takes 96x96 RGB. `front_end` ({"name": …} and its settings, or one that is
+    made) stands between sensor and net; None: log-mel spectrograms of sound, everything else as it is.
     """
 
     size: tuple[int, int] | None = None
     channels: int | None = None  # of pictures 1 (gray) or 3 (RGB)
     resolution: int | None = None
-    front_end: Mapping[str, Any] | None = None
+    front_end: Mapping[str, Any] | FrontEnd | None = None
     val_share: float = 0.15  # of train, by group
     test_share: float = 0.2  # of everything, by group, where the source has no test part of its own
     seed: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,9 +21,11 @@ MOST = 32767
 def chosen(options: Options, window: Window, default: Mapping[str, Any] = AS_THEY_ARE) -> FrontEnd:
     """The front end that `options` ask for, or `default`; InputError where it does not go with the window or the net.
     """
-    settings = options.front_end or default
+    given = options.front_end or default
     rows = options.size[0] if options.size else options.resolution
-    front_end = make(settings, window, rows)
+    front_end = given if isinstance(given, FrontEnd) else make(given, window, rows)
+    if front_end.samples > math.prod(window.shape):
+        raise InputError(f"front end {front_end.name} takes {front_end.samples} samples, a window has {window.shape}")
     shape = front_end.output_shape
     if options.size not in (None, shape[:2]) or options.channels not in (None, shape[2]):
         want = (*(options.size or shape[:2]), options.channels or shape[2])

@@ -201,16 +201,8 @@ class _Job:
         self.say(f"trained in {trained.seconds:.0f} s: {trained.val.accuracy:.1%} of the validation samples are right")
         program = quantize(trained.model, self.dataset, ptq_settings)
         metadata = {"classes": json.dumps(list(self.dataset.class_names)), "net": self.spec.name}
-        graph = self._with_front_end(import_program(program, self.recipe.name, metadata=metadata))
+        graph = _with_front_end(import_program(program, self.recipe.name, metadata=metadata), self.dataset)
         return trained, graph, [self._check(graph, t) for t in self.model.targets]
-
-    def _with_front_end(self, graph: Graph) -> Graph:
-        """`graph` with the front end of the data, where it has one, in its metadata."""
-        front_end, quant = self.dataset.front_end, graph.type(graph.inputs[0]).quant
-        if front_end is None or quant is None:
-            return graph
-        text = features.to_json(front_end, self.dataset.front_codes(quant))
-        return dataclasses.replace(graph, metadata={**graph.metadata, FRONT_END: text})
 
     def report(self, root: Path, trained: Trained, graph: Graph, checks: list[CheckResult]) -> ModelResult:
         """Reads the test set, and writes the bundle."""
@@ -294,6 +286,15 @@ class _Job:
             write_files(c_files(graph, isa, None, codes, samples), folder / "c" / isa)
 
 
+def _with_front_end(graph: Graph, data: Dataset) -> Graph:
+    """`graph` with the front end of the data, where it has one, in its metadata."""
+    quant = graph.type(graph.inputs[0]).quant
+    if data.front_end is None or quant is None:
+        return graph
+    text = features.to_json(data.front_end, data.front_codes(quant))
+    return dataclasses.replace(graph, metadata={**graph.metadata, FRONT_END: text})
+
+
 def _score(outputs: Array, labels: Array) -> Score:
     from ..data import score
 
@@ -332,23 +333,28 @@ def default_net(data: Dataset, target_ids: Sequence[str], limits: Limits, side: 
     """The largest of the stock nets whose firmware fits all targets, measured with random weights."""
     room = min(targets.load(t).flash_bytes for t in target_ids)
     room = min(room, limits.flash_bytes or room)
-    for net in _stock(side):
+    for net in _stock(data, side):
         try:
             spec = nets.spec(net, input_shape=data.input_shape, classes=data.classes, numbers=data.numbers)
         except InputError:
             continue
         if spec.parameters > room:  # at a byte each: no need to compile it
             continue
-        graph = nets.random_graph(spec)
+        graph = _with_front_end(nets.random_graph(spec), data)
         checks = (check(graph, t, limits) for t in target_ids)
         if all(c.fits and c.instructions is not None for c in checks):
             return net
     raise InputError(f"no stock net for {side}x{side} inputs fits {', '.join(target_ids)}: give one with --net")
 
 
-def _stock(side: int) -> Iterator[str]:
-    for width in ("1.0", "0.5", "0.35", "0.2", "0.1"):
-        yield f"mobilenet_v2-{width}-{side}"
-    yield f"mobilenet_v2_tiny-1.0-{side}"
-    for width in ("1.0", "0.5", "0.25"):
-        yield f"micro-{width}-{side}"
+def _stock(data: Dataset, side: int) -> Iterator[str]:
+    from ..data import Kind
+
+    families = ["mobilenet_v2"]
+    if data.kind is Kind.SIGNAL:
+        families = ["mlp"] if side == 1 else ["resnet_1d", "ds_cnn_1d"] if data.input_shape[1] == 1 else ["ds_cnn"]
+    for family in families:
+        yield from (f"{family}-{width}-{side}" for width in ("1.0", "0.5", "0.35", "0.2", "0.1"))
+    if data.kind is Kind.IMAGE:
+        yield f"mobilenet_v2_tiny-1.0-{side}"
+        yield from (f"micro-{width}-{side}" for width in ("1.0", "0.5", "0.25"))

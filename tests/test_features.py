@@ -16,6 +16,7 @@ from ratti.emit import features as emit
 from ratti.errors import FormatError
 from ratti.features import Codes, FrontEnd
 from ratti.features.log_mel import LogMel
+from ratti.samples import make_samples
 from ratti.types import Array, DType, Quant
 
 EXAMPLES = [e for n in features.front_ends() for e in importlib.import_module(f"ratti.features.{n}").EXAMPLES]
@@ -24,11 +25,7 @@ each = pytest.mark.parametrize("front_end", EXAMPLES, ids=lambda f: f"{f.name}-{
 
 def inputs(front_end: FrontEnd) -> Array:
     """Silence, extremes, a click, a sine, noise of all strengths."""
-    rng, n = np.random.default_rng(3), front_end.samples
-    rows = [np.zeros(n), np.full(n, 32767), np.full(n, -32768), np.where(np.arange(n) % 2, 32767, -32768),
-            np.where(np.arange(n) == n // 2, 1, 0), 30000 * np.sin(np.arange(n) * 0.7)]
-    rows += [rng.normal(0, strength, n) for strength in (1, 30, 1000, 20000)]
-    return np.clip(np.rint(rows), -32768, 32767).astype(np.int16)
+    return make_samples(front_end, 16, seed=3)
 
 
 def codes_for(front_end: FrontEnd, x: Array) -> Codes:
@@ -72,7 +69,7 @@ def test_nothing_undefined_happens() -> None:
     main = """#include "demo_features.h"
 int main(void)
 {
-    static int16_t samples[DEMO_FEATURES_SAMPLES];
+    static SAMPLE samples[DEMO_FEATURES_SAMPLES];
     static int8_t codes[4096];
     static int32_t work[DEMO_FEATURES_WORK_BYTES / 4];
     uint32_t seed = 1;
@@ -80,7 +77,7 @@ int main(void)
     for (k = 0; k < 40; ++k) {
         for (i = 0; i < DEMO_FEATURES_SAMPLES; ++i) {
             seed = seed * 1664525u + 1013904223u;
-            samples[i] = (int16_t)(k < 2 ? (k ? -32768 : 32767) : (int32_t)(seed >> 16) >> (k % 16));
+            samples[i] = (SAMPLE)(k < 2 ? (k ? -32768 : 32767) : (int32_t)(seed >> 16) >> (k % 16));
         }
         demo_features(samples, codes, (int8_t *)work);
     }
@@ -89,7 +86,8 @@ int main(void)
 """
     for front_end in EXAMPLES:
         codes = codes_for(front_end, inputs(front_end))
-        files = {**emit.emit(front_end, codes, "demo").files, "main.c": main}
+        text = main.replace("SAMPLE ", f"{emit.ctype(front_end)} ").replace("(SAMPLE)", f"({emit.ctype(front_end)})")
+        files = {**emit.emit(front_end, codes, "demo").files, "main.c": text}
         subprocess.run([str(build_executable(files, "undefined"))], check=True)
 
 

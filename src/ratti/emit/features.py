@@ -40,7 +40,7 @@ def emit(front_end: FrontEnd, codes: Codes, name: str) -> FeatureSources:
     text = "\n".join([
         f'#include "{name}_features.h"\n',
         _plain(kernel_source(COMPILER)),
-        _plain(feature_source(program.header)),
+        *(_plain(feature_source(header)) for header in _headers(program.header)),
         _tables(program, codes, name),
         _functions(front_end, program, codes, name, values_bytes),
     ])
@@ -66,6 +66,12 @@ def _one_shift(codes: Codes) -> bool:
 
 def _plain(header: str) -> str:
     return re.sub(r'#include "[^"]+"\n+', "", header)
+
+
+def _headers(header: str) -> list[str]:
+    """A front end's header behind those of this folder that it includes."""
+    shared = re.findall(r'#include "\.\./(\w+\.h)"', feature_source(header))
+    return [*shared, header]
 
 
 def _tables(program: Steps, codes: Codes, name: str) -> str:

@@ -109,7 +109,7 @@ BAD_BUILDS: list[tuple[str, str]] = [
     ("build missing.yaml", "cannot read recipe 'missing.yaml'"),
     ("build key.yaml", "unknown key 'colour'"),
     ("build limit.yaml", "limits: unknown key 'speed'; known: ram, flash, latency, energy"),
-    ("build key.yaml --target rp2040", "a recipe names its own nets and targets"),
+    ("build key.yaml --target rp2040", "a recipe says that itself: leave out --target"),
     ("build digits", "say for which device"),
     ("build digits --target ,", "say for which device"),
     ("build digits --target rp2041", "unknown target 'rp2041'"),

@@ -180,9 +180,9 @@ def test_folders_that_cannot_be_used(tmp_path: Path, make, message: str) -> None
 def test_sources_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such file or folder; a data set is .*folder.*npz"):
         data.load(tmp_path / "nowhere")
-    (tmp_path / "a.csv").write_text("1")
+    (tmp_path / "a.txt").write_text("1")
     with pytest.raises(DataError, match="no data set of a known kind"):
-        data.load(tmp_path / "a.csv")
+        data.load(tmp_path / "a.txt")
 
 
 def arrays(n: int = 40) -> dict[str, np.ndarray]:

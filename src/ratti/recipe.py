@@ -8,6 +8,7 @@
         targets: [stm32f446re, rp2040]
         train: {epochs: 60}            # fields of TrainConfig
         quantize: {observer: min_max}  # fields of PtqConfig
+    options: {window: 128, hop: 64}    # of loading: window, hop, seconds, hold_out, val_share, test_share, seed
     limits: {ram: 64KiB, latency: 50ms}
     skip_damaged: false                # leave out pictures that cannot be read, and name them
     optimize: auto                     # speed, size, or speed where it fits and size where it does not
@@ -29,6 +30,7 @@ from typing import Any, TypeVar
 import yaml
 
 from . import features, nets, registry, targets
+from .data.options import Options
 from .errors import InputError, MissingDependencyError
 
 OPTIMIZE = ("auto", "speed", "size")
@@ -69,6 +71,7 @@ class Recipe:
     optimize: str = "auto"
     skip_damaged: bool = False
     front_end: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z_]\w*", self.name, re.ASCII):
@@ -115,6 +118,16 @@ def train_config(model: ModelRecipe) -> Any:
     if config.seed < 0:
         raise InputError(f"train of net '{model.net}': 'seed' is {config.seed}; it must be 0 or more")
     return config
+
+
+def data_options(recipe: Recipe) -> Options:
+    """How to load the data of a recipe; size and resolution follow from the net."""
+    table = dict(recipe.options)
+    for key in ("size", "channels", "resolution", "front_end", "max_bad_share"):
+        if key in table:
+            raise InputError(f"options of recipe '{recipe.name}': '{key}' follows from the rest of the recipe")
+    found = _struct(Options, table, f"options of recipe '{recipe.name}'")
+    return dataclasses.replace(found, front_end=recipe.front_end)
 
 
 def ptq_config(model: ModelRecipe) -> Any:

@@ -21,6 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=whole(1), metavar="N", help="size of pictures where --net is left out (64)")
     parser.add_argument("--front-end", metavar="NAME,KEY=VALUE",
                         help="between sensor and net: log_mel,mels=40,coefficients=10; statistics; image,height=120,…")
+    parser.add_argument("--window", type=whole(1), metavar="ROWS", help="rows of a table that are one sample")
+    parser.add_argument("--hop", type=whole(1), metavar="ROWS", help="rows from one window to the next (a window's)")
     parser.add_argument("--epochs", type=whole(1), metavar="N", help="training epochs")
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed of weights and order (default 0)")
     parser.add_argument("--out", metavar="DIR", help="where the bundle goes (default: runs/NAME)")
@@ -53,9 +55,9 @@ def _recipe(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
     source = arguments.source
     train = {k: getattr(arguments, k) for k in ("epochs", "seed") if getattr(arguments, k) is not None}
     if source.endswith((".yaml", ".yml")):
-        if arguments.target or arguments.net or arguments.size or arguments.front_end:
-            raise InputError("a recipe names its own nets, targets and front end: leave out --target, --net, --size and "
-                             "--front-end")
+        for own in ("target", "net", "size", "front_end", "window", "hop"):
+            if getattr(arguments, own):
+                raise InputError(f"a recipe says that itself: leave out --{own.replace('_', '-')}")
         found = recipe.read(Path(source))
         changes = {k: getattr(arguments, k) for k in ("out", "optimize", "skip_damaged") if getattr(arguments, k)}
         models = tuple(dataclasses.replace(m, train={**m.train, **train}) for m in found.models)
@@ -74,7 +76,12 @@ def _recipe(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
     out = arguments.out or f"runs/{name}"
     optimize = arguments.optimize or "auto"
     return recipe.Recipe(name, source, (model,), out, limit_texts(arguments), optimize, arguments.skip_damaged,
-                         front_end(arguments.front_end))
+                         front_end(arguments.front_end), _cut(arguments))
+
+
+def _cut(arguments: argparse.Namespace) -> dict[str, int]:
+    """The options of loading that were given."""
+    return {k: getattr(arguments, k) for k in ("window", "hop") if getattr(arguments, k)}
 
 
 def _choose(arguments: argparse.Namespace, targets: tuple[str, ...]) -> str:
@@ -85,7 +92,7 @@ def _choose(arguments: argparse.Namespace, targets: tuple[str, ...]) -> str:
     bad = SKIPPED_SHARE if arguments.skip_damaged else 0.0
     resolution = side if Path(arguments.source).is_dir() or arguments.size else None
     data = load(arguments.source, Options(resolution=resolution, front_end=front_end(arguments.front_end),
-                                          max_bad_share=bad))
+                                          max_bad_share=bad, **_cut(arguments)))
     net = default_net(data, targets, limits(arguments), data.input_shape[0])
     print(f"net: {net}, the largest stock net that fits", file=sys.stderr)
     return net

@@ -192,9 +192,11 @@ class Dataset:
         x = quants[0].quantize(first, DType.INT8) if self.front_end is None else self.front_codes(quants[0])(part.x)
         return [x, *(q.quantize(real, DType.INT8) for q, real in zip(quants[1:], others, strict=True))]
 
-    def samples(self, part: Part) -> Array:
-        """(N, samples): what the sensor gave for a part of a data set with a front end."""
-        return part.raw if part.raw is not None else part.x.reshape(len(part), -1)
+    def samples(self, part: Part) -> Array | None:
+        """(N, samples): what the sensor gave, where that is kept: the frames of a camera are not."""
+        if part.raw is not None:
+            return part.raw
+        return part.x.reshape(len(part), -1) if self.front_end is not None and self.kind is Kind.SIGNAL else None
 
     def front_codes(self, quant: Quant) -> Codes:
         """From features to the codes of an input quantized by `quant`."""

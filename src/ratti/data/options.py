@@ -27,6 +27,8 @@ class Options:
     test_share: float = 0.2  # of everything, by group, where the source has no test part of its own
     seed: int = 0
     seconds: float = 1.0  # of a recording
+    window: int | None = None  # rows of a table that are one sample; None: all of the shortest table
+    hop: int | None = None  # rows from one window to the next; None: a window's
     hold_out: str | None = None  # the group (speaker) that is the test part, where a source can hold one out
     max_bad_share: float = 0.0  # more unreadable files than this share are an error; fewer are left out, and named
 
@@ -35,6 +37,9 @@ class Options:
             raise ValueError(f"a size must be at least 1x1, not {self.size}")
         if self.channels is not None and self.channels < 1:
             raise ValueError(f"channels must be at least 1, not {self.channels}")
+        for name in ("window", "hop", "resolution"):
+            if (getattr(self, name) or 1) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 < self.seconds <= 60:
             raise ValueError(f"seconds must be above 0 and at most 60, not {self.seconds}")
         for name in ("val_share", "test_share"):

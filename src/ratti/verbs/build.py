@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..formats import tflite
 from ..graph import interpreter
 from ..graph.ir import Graph
-from ..recipe import ModelRecipe, Recipe, ptq_config, train_config
+from ..recipe import ModelRecipe, Recipe, data_options, ptq_config, train_config
 from ..samples import FRONT_END
 from ..types import Array
 from ..units import microjoules, milliseconds, size
@@ -167,10 +167,10 @@ def _folder(net: str) -> str:
 
 def _dataset(recipe: Recipe, model: ModelRecipe) -> tuple[nets.NetSpec, Dataset]:
     """The net for the data, and the data in the net's size."""
-    from ..data import Options, load
+    from ..data import load
 
     bad = SKIPPED_SHARE if recipe.skip_damaged else 0.0
-    options = Options(max_bad_share=bad, front_end=recipe.front_end)
+    options = dataclasses.replace(data_options(recipe), max_bad_share=bad)
     if not nets.is_id(model.net):
         spec = nets.read(Path(model.net))
         h, w, channels = spec.input_shape
@@ -279,7 +279,7 @@ class _Job:
         codes = self._codes(graph, part)
         (outputs,) = interpreter.run_batch(graph, codes)
         inputs = {f"input_{k}": c for k, c in enumerate(codes)}
-        samples = None if self.dataset.front_end is None else self.dataset.samples(part)
+        samples = self.dataset.samples(part)
         inputs |= {} if samples is None else {"samples": samples}
         np.savez(folder / "vectors.npz", **inputs, output_0=outputs, labels=part.y)  # type: ignore[arg-type]
         for isa in sorted({targets.load(t).isa for t in self.model.targets} | {"portable"}):

@@ -266,5 +266,5 @@ def labelled_samples(
     quants = [int8_input(graph, n).quant for n in graph.inputs]
     codes = dataset.codes(part, [q for q in quants if q is not None])
     (classes,) = (graph.type(n).elements for n in graph.outputs[:1])
-    samples = dataset.samples(part) if found else None
-    return codes, part.y if classes == len(dataset.class_names) else None, samples
+    labels = part.y if classes == len(dataset.class_names) else None
+    return codes, labels, dataset.samples(part) if found else None

@@ -1,16 +1,22 @@
 """A folder of pictures: `train/<class>/*` and `test/<class>/*`, or `<class>/*` alone, which is split here.
 
-`groups.csv` says which pictures belong together (`_folders`). A group is never in two parts.
+`groups.csv` says which pictures belong together (`_folders`). A group is never in two parts. With the front end `image`
+each picture first becomes a frame as the camera would send it, and then what the firmware makes of that frame.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError
-from .. import images
+from ... import features
+from ...errors import DataError, InputError
+from ...features import FrontEnd, Window
+from ...features.image import Image
+from ...types import Array
+from .. import cache, images
 from ..dataset import BadFile, Dataset, Kind, LoadReport, Part
 from ..options import Options
 from ..split import cut_by_group
@@ -36,6 +42,13 @@ class _Loader:
         self.bad: list[BadFile] = []
         self.notes: list[str] = []
         self.groups = read_groups(root)
+        side = options.resolution
+        size = options.size or ((side, side) if side else DEFAULT_SIZE)
+        self.front_end = _camera(options, size)
+        self.size = size if self.front_end is None else self.front_end.output_shape[:2]
+        self.channels = self.front_end.channels if self.front_end else options.channels or 3
+        if self.channels not in images.MODES:
+            raise DataError(f"{root}: pictures cannot have {self.channels} channels; 1 (gray) or 3 (RGB) are possible")
 
     def dataset(self) -> Dataset:
         root, options = self.root, self.options
@@ -74,7 +87,7 @@ class _Loader:
         report = LoadReport(str(root), tuple(self.bad), tuple(self.notes))
         parts = rest.take(~val), rest.take(val), test
         return Dataset.sealed(root.resolve().name, Kind.IMAGE, class_names, parts, report,
-                              flip_safe=(options.channels or 3) == 3)
+                              flip_safe=self.channels == 3, front_end=self.front_end)
 
     def _list(self, folder: Path, class_names: list[str]) -> list[tuple[Path, int]]:
         files: list[tuple[Path, int]] = []
@@ -89,22 +102,38 @@ class _Loader:
         return files
 
     def _read(self, files: list[tuple[Path, int]]) -> Part:
-        side = self.options.resolution
-        size, channels = self.options.size or (side and (side, side)) or DEFAULT_SIZE, self.options.channels or 3
-        x, y, groups = [], [], []
-        for path, label in files:
+        paths = [path for path, _ in files]
+        front = None if self.front_end is None else features.to_json(self.front_end)
+        key = ["pictures", cache.digests(paths), self.size, self.channels, front, images.version()]
+        stored = cache.arrays(key, lambda: self._decode(paths))
+        y, groups = [], []
+        for (path, label), reason in zip(files, stored["reasons"].tolist(), strict=True):
             name = path.relative_to(self.root).as_posix()
-            try:
-                x.append(images.read(path, size, channels))
-            except (images.BadImageError, OSError) as error:
-                self.bad.append(BadFile(name, str(error)))
+            if reason:
+                self.bad.append(BadFile(name, reason))
                 continue
             y.append(label)
             groups.append(self.groups.get(name, f"file:{name}"))
-        if not x:
-            return Part(np.zeros((0, *size, channels), np.uint8), np.zeros(0, np.int64), np.zeros(0, np.str_))
-        self._note_ungrouped(groups)
-        return Part(np.stack(x), np.array(y, np.int64), np.array(groups))
+        if y:
+            self._note_ungrouped(groups)
+        return Part(stored["x"], np.array(y, np.int64), np.array(groups, np.str_))
+
+    def _decode(self, paths: list[Path]) -> Mapping[str, Array]:
+        """`x` of the pictures that can be read, and for each file the reason why not, or nothing."""
+        found = cache.spread(self._picture, paths)
+        good = [x for x, _ in found if x is not None]
+        empty = np.zeros((0, *self.size, self.channels), np.uint8)
+        return {"x": np.stack(good) if good else empty, "reasons": np.array([r for _, r in found], np.str_)}
+
+    def _picture(self, path: Path) -> tuple[Array | None, str]:
+        front = self.front_end
+        try:
+            if front is None:
+                return images.read(path, self.size, self.channels), ""
+            frame = images.read(path, (front.height, front.width), 1 if front.format == "gray" else 3)
+            return front.compute(front.encode(frame[None]))[0].astype(np.uint8), ""
+        except (images.BadImageError, OSError) as error:
+            return None, str(error)
 
     def _note_ungrouped(self, groups: list[str]) -> None:
         alone = sum(g.startswith("file:") for g in groups)
@@ -117,3 +146,16 @@ class _Loader:
             more = f"; and {len(self.bad) - 3} more" if len(self.bad) > 3 else ""
             raise DataError(f"{self.root}: {len(self.bad)} of {total} pictures cannot be read ({named}{more}); "
                             f"repair or remove them, or leave them out (--skip-damaged)")
+
+
+def _camera(options: Options, size: tuple[int, int]) -> Image | None:
+    """The front end of a camera, where one is asked for."""
+    given = options.front_end
+    if given is None:
+        return None
+    if not isinstance(given, FrontEnd):
+        shape = {"rows": size[0], "columns": size[1], **({"channels": options.channels} if options.channels else {})}
+        given = features.make({**shape, **given}, Window((0, 0, 3)), None)
+    if not isinstance(given, Image):
+        raise InputError(f"front end {given.name} does not take pictures; image does")
+    return given

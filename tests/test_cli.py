@@ -101,7 +101,7 @@ WRONG: list[tuple[str, str]] = [
     ("verify good.tflite --runtimes ,", "nothing to compare with"),
     ("verify good.tflite --targets nope", "unknown target 'nope'"),
     ("verify good.tflite --samples nowhere", "no such file or folder"),
-    ("verify line.tflite --samples digits", "--samples works for models with one picture as input"),
+    ("verify line.tflite --samples digits", "--samples works for models whose input is (1, H, W, C)"),
     ("verify float.tflite", "float model"),
 ]
 BAD_BUILDS: list[tuple[str, str]] = [

@@ -124,3 +124,49 @@ def test_a_file_without_labels(tmp_path: Path) -> None:
     write(tmp_path / "all.csv", ("window", "label", "level"), [[1, "a", 2], [1, "b", 2]])
     with pytest.raises(DataError, match="window 1 has more than one label"):
         data.load(tmp_path / "all.csv")
+
+
+def test_augmentation_changes_what_the_sensor_gave_and_computes_anew(folder: Path) -> None:
+    options = Options(window=40, front_end={"name": "statistics", "octaves": 0, "kinds": ["mean", "deviation"]})
+    dataset, rng = data.load(folder, options), np.random.default_rng(0)
+    part = dataset.train.take(slice(20))
+    same = data.Augment().part(dataset, part, rng)
+    assert (same.x == part.x).all()
+    louder = data.Augment(gain_db=6).part(dataset, part, rng)
+    ratio = louder.x[:, 0, 0, 1::2] / part.x[:, 0, 0, 1::2]
+    assert 0.49 < ratio.min() < 0.8 and 1.3 < ratio.max() < 2.01 and np.ptp(ratio, axis=1).max() < 0.05
+    noisy = data.Augment(noise=0.5).part(dataset, part, rng)
+    assert (noisy.x[:, 0, 0, 5] > part.x[:, 0, 0, 5]).all() and (noisy.y == part.y).all()
+
+
+def test_a_shift_moves_all_channels_together(folder: Path) -> None:
+    dataset = data.load(folder, Options(window=40))
+    part = dataset.train.take(slice(30))
+    moved = data.Augment(time_shift=0.25).part(dataset, part, np.random.default_rng(1)).x
+    shifts = set()
+    for before, after in zip(part.x[:, :, 0], moved[:, :, 0], strict=True):
+        found = [s for s in range(-10, 11) if (after == before[np.clip(np.arange(40) + s, 0, 39)]).all()]
+        assert found
+        shifts |= set(found)
+    assert len(shifts) > 8
+
+
+def test_masks_hide_rows_and_columns(folder: Path) -> None:
+    dataset = data.load(folder, Options(window=40, front_end={"name": "statistics"}, resolution=8))
+    part = dataset.train.take(slice(20))
+    hidden = data.Augment(mask_rows=3, mask_columns=1).part(dataset, part, np.random.default_rng(1)).x != part.x
+    assert 0 < hidden.any(axis=(2, 3)).sum(axis=1).max() <= 8 and hidden.any()
+    rows = data.Augment(mask_rows=3).part(dataset, part, np.random.default_rng(1)).x != part.x
+    assert rows.any(axis=(2, 3)).sum(axis=1).max() == 3
+
+
+def test_balanced_epochs_draw_each_class_as_often() -> None:
+    labels = np.repeat([0, 1, 2], [900, 60, 40])
+    order = data.epoch_order(labels, np.random.default_rng(0), balanced=True)
+    assert len(order) == 1000 and sorted(np.bincount(labels[order]).tolist()) == [333, 333, 334]
+    often = np.bincount(order, minlength=1000)
+    assert np.ptp(often[900:960]) <= 1 and np.ptp(often[960:]) <= 1 and often[:900].max() == 1
+    other = data.epoch_order(labels, np.random.default_rng(1), balanced=True)
+    assert set(other[other < 900].tolist()) != set(order[order < 900].tolist())
+    plain = data.epoch_order(labels, np.random.default_rng(0))
+    assert sorted(plain.tolist()) == list(range(1000))

@@ -177,6 +177,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         if value not in allowed:
             raise InputError(f"{where} is {value!r}; allowed: {', '.join(map(str, allowed))}")
         return hint(value)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and not isinstance(value, hint):
+        return _struct(hint, value, where)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if hint is float and isinstance(value, str):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .augment import Augment, Flip
 from .dataset import BadFile, Dataset, Kind, LoadReport, Normalization, Part
 from .load import Options, load
+from .sampling import epoch_order
 from .score import Score, score
 from .split import cut_by_group
 
@@ -23,6 +24,7 @@ __all__ = [
     "Part",
     "Score",
     "cut_by_group",
+    "epoch_order",
     "load",
     "score",
 ]

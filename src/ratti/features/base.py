@@ -79,6 +79,11 @@ class FrontEnd(ABC):
         """How many values of `sample_type` one input has."""
 
     @property
+    def side_by_side(self) -> int:
+        """How many channels lie side by side in the samples."""
+        return 1
+
+    @property
     @abstractmethod
     def output_shape(self) -> Shape:
         """(H, W, C) of the features."""

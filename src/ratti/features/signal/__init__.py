@@ -33,6 +33,10 @@ class Signal(FrontEnd):
         return int(np.prod(self.shape))
 
     @property
+    def side_by_side(self) -> int:
+        return self.shape[1] * self.shape[2]
+
+    @property
     def output_shape(self) -> Shape:
         return self.shape
 

@@ -51,17 +51,25 @@ class Statistics(FrontEnd):
 
     @classmethod
     def fit(cls, window: Window, resolution: int | None, *, segments: int = 0,  # type: ignore[override]
-            kinds: tuple[str, ...] | str = reference.KINDS, octaves: int = 4) -> Statistics:
-        """As many segments as the net has rows (1 where it does not say), all of one length: the rest is left out."""
+            kinds: tuple[str, ...] | str = reference.KINDS, octaves: int | None = None) -> Statistics:
+        """As many segments as the net has rows (1 where it does not say), all of one length: the rest is left out. Four
+        octaves, or as many as a segment has.
+        """
         height, width, channels = window.shape
         if width != 1:
             raise ValueError(f"a window of {window.shape}; (samples, 1, channels) is needed")
         count = segments or resolution or 1
-        return cls(count, height // count, channels, (kinds,) if isinstance(kinds, str) else kinds, octaves)
+        each = height // count
+        names = (kinds,) if isinstance(kinds, str) else kinds
+        return cls(count, each, channels, names, max(min(4, each.bit_length() - 1), 0) if octaves is None else octaves)
 
     @property
     def samples(self) -> int:
         return self.segments * self.segment_samples * self.channels
+
+    @property
+    def side_by_side(self) -> int:
+        return self.channels
 
     @property
     def output_shape(self) -> Shape:

@@ -71,7 +71,7 @@ WRONG: list[tuple[str, str]] = [
     ("check text.tflite --target rp2040", "'text.tflite': not a TFLite file"),
     ("check empty.tflite --target rp2040", "the file is empty"),
     ("check batch.tflite --target rp2040", "batch"),
-    ("check other.bin --target rp2040", "is no .tflite or .onnx file"),
+    ("check other.bin --target rp2040", "is no .tflite, .onnx or .pt2 file"),
     ("check one --target rp2040", "'one' is a folder without model.tflite"),
     ("check  --target rp2040", "no model given"),
     ("check mobilenet_v9-1.0-64 --target rp2040", "unknown net family 'mobilenet_v9': did you mean mobilenet_v"),

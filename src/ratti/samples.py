@@ -56,8 +56,8 @@ def front_end_of(graph: Graph) -> tuple[FrontEnd, Codes] | None:
     front_end, codes = from_json(text)
     wanted = graph.type(graph.inputs[0])
     if codes is None or (1, *front_end.output_shape) != wanted.shape or wanted.dtype is not DType.INT8:
-        raise FormatError(f"front end {front_end.name} of model '{graph.name}' makes {front_end.output_shape}, the input "
-                          f"takes {wanted.dtype.value}{list(wanted.shape)}")
+        raise FormatError(f"front end {front_end.name} of model '{graph.name}' makes {front_end.output_shape}, the "
+                          f"input takes {wanted.dtype.value}{list(wanted.shape)}")
     return front_end, codes
 
 

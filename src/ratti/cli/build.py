@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ._common import add_limits, front_end, limit_texts, limits, names, show, whole
@@ -14,7 +15,7 @@ HELP = "the whole way: train, quantize, emit C, measure on emulated devices, bun
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="RECIPE.yaml|DATA", 
+    parser.add_argument("source", metavar="RECIPE.yaml|DATA",
                         help="a recipe; or a folder of pictures, recordings or tables, an .npz, digits")
     parser.add_argument("--target", metavar="ID,ID", help="the devices, where the source is data")
     parser.add_argument("--net", metavar="ID", help="the net, such as micro-1.0-8 (default: the largest that fits)")
@@ -79,7 +80,7 @@ def _recipe(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
                          front_end(arguments.front_end), _cut(arguments))
 
 
-def _cut(arguments: argparse.Namespace) -> dict[str, int]:
+def _cut(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of loading that were given."""
     return {k: getattr(arguments, k) for k in ("window", "hop") if getattr(arguments, k)}
 

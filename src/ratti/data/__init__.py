@@ -1,6 +1,7 @@
 """Data sets: loading, splitting by group, augmentation, scores.
 
-`load` takes a name (`digits`), a folder of pictures, recordings or tables, an `.npz` or a `.csv` file; each kind of source is one file in `sources/`.
+`load` takes a name (`digits`), a folder of pictures, recordings or tables, an `.npz` or a `.csv` file; each kind of
+source is one file in `sources/`.
 """
 
 from __future__ import annotations

@@ -28,10 +28,10 @@ class Flip(enum.Enum):
 class Augment:
     """How far a training sample may be changed.
 
-    Pictures: mirroring, shifts, `brightness` and `contrast` as shares of the full range. Signals: `time_shift` as a share
-    of the window (its ends are repeated), `gain_db` up or down, `noise` as a share of the sample's own deviation (Um et
-    al. 2017: shift, scaling, jitter). Features in rows and columns: one mask of at most `mask_rows` rows and one of at
-    most `mask_columns` columns, filled with the sample's mean (SpecAugment, Park et al. 2019, without warping).
+    Pictures: mirroring, shifts, `brightness` and `contrast` as shares of the full range. Signals: `time_shift` as a
+    share of the window (its ends are repeated), `gain_db` up or down, `noise` as a share of the sample's own deviation
+    (Um et al. 2017: shift, scaling, jitter). Features in rows and columns: one mask of at most `mask_rows` rows and one
+    of at most `mask_columns` columns, filled with the sample's mean (SpecAugment, Park et al. 2019, without warping).
     """
 
     flip: Flip = Flip.NONE
@@ -82,7 +82,7 @@ class Augment:
 
     def _sensor(self, samples: Array, rng: np.random.Generator) -> Array:
         """(N, time, channels) int16, shifted, scaled and with noise."""
-        n, length, channels = samples.shape
+        n, length, _ = samples.shape
         reach = int(self.time_shift * length)
         if reach:
             at = np.clip(np.arange(length) + rng.integers(-reach, reach + 1, (n, 1)), 0, length - 1)

@@ -23,7 +23,8 @@ KIND = "data"
 VERSION = 1  # of what the loaders make of a file: a change of theirs makes everything anew
 CHUNK = 256  # samples that a front end takes at a time
 LEAST_BYTES = 1 << 16  # of samples: below, computing is quicker than looking
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 def arrays(content: Any, make: Callable[[], Mapping[str, Array]]) -> Mapping[str, Array]:

@@ -15,8 +15,8 @@ class Options:
 
     `size` (H, W) and `channels` are what the net takes; None keeps the source's own. `resolution` is the number in a
     net's id, where no size is known: pictures become squares of it, spectrograms get so many frames, windows so many
-    segments. Without either a folder of pictures takes 96x96 RGB. `front_end` ({"name": …} and its settings, or one that is
-    made) stands between sensor and net; None: log-mel spectrograms of sound, everything else as it is.
+    segments. Without either a folder of pictures takes 96x96 RGB. `front_end` ({"name": …} and its settings, or one
+    that is made) stands between sensor and net; None: log-mel spectrograms of sound, everything else as it is.
     """
 
     size: tuple[int, int] | None = None

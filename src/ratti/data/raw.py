@@ -36,7 +36,8 @@ def chosen(options: Options, window: Window, default: Mapping[str, Any] = AS_THE
 
 
 def features(front_end: FrontEnd, samples: Array) -> tuple[Array, Array | None]:
-    """(the features (N, H, W, C) of (N, samples), of longer ones of their middle; the samples, unless they are the same).
+    """(the features (N, H, W, C) of (N, samples), of longer ones of their middle; the samples, or None where they are
+    the features).
     """
     start = (samples.shape[1] - front_end.samples) // 2
     cut = np.ascontiguousarray(samples[:, start : start + front_end.samples])

@@ -90,6 +90,7 @@ def _functions(front_end: FrontEnd, program: Steps, codes: Codes, name: str, val
     channel = "0" if len(codes.multiplier) == 1 else f"i % {len(codes.multiplier)}"
     shift = str(codes.shift[0]) if _one_shift(codes) else f"{name}_shifts[{channel}]"
     own, sample = program.step_values, ctype(front_end)
+    at = f"samples + step * {program.hop_samples}" if program.hop_samples else "samples"
     return f"""void {name}_features_step(const {sample} *samples, int32_t step, int8_t *codes, int8_t *work)
 {{
     static const {struct} sizes = {{{sizes}}};
@@ -107,7 +108,7 @@ void {name}_features(const {sample} *samples, int8_t *codes, int8_t *work)
 {{
     int32_t step;
     for (step = 0; step < {program.steps}; ++step) {{
-        {name}_features_step(samples{f" + step * {program.hop_samples}" if program.hop_samples else ""}, step, codes, work);
+        {name}_features_step({at}, step, codes, work);
     }}
 }}
 """
@@ -121,8 +122,8 @@ def _header(front_end: FrontEnd, program: Steps, name: str, work_bytes: int) -> 
   """)
     return f"""/* {name}: what the sensor gives, to the codes of the net's input. Emitted by ratti; whole numbers only.
 
-   All at once: {name}_features(samples, codes, work). {how} `codes` is the net's input in its arena. `work` is aligned to 4 bytes and free between steps; it may lie in the
-   part of the arena behind the input. */
+   All at once: {name}_features(samples, codes, work). {how} `codes` is the net's input in its arena.
+   `work` is aligned to 4 bytes and free between steps; it may lie in the part of the arena beside the input. */
 #ifndef {prefix}_H
 #define {prefix}_H
 

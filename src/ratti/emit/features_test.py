@@ -12,7 +12,9 @@ from .features import FeatureSources
 
 
 def emit(sources: FeatureSources, samples: Array, codes: Array) -> Mapping[str, str]:
-    """`<name>_features_test.c` for `samples` (N, …) and their `codes`, int8 (N, …): exits with 0 where all are equal."""
+    """`<name>_features_test.c` for `samples` (N, …) and their `codes`, int8 (N, …): exits with 0 where all are as
+    expected.
+    """
     name, count = sources.name, len(samples)
     prefix = f"{name.upper()}_FEATURES"
     text = f"""/* Test of {name}_features: {count} vectors, computed by the front end's definition.

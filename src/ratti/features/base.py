@@ -41,9 +41,9 @@ class Table:
 class Program:
     """The C side: `function(samples, values, tables…, scratch, sizes)` in `header`, which computes one step.
 
-    A step is a frame of a spectrogram, a row of a picture, or everything: `steps` of them make the features. Each starts
-    `hop_samples` further in the input; with 0 every step gets the whole input, and its own number behind it. `values`
-    are int16, `step_values` a step.
+    A step is a frame of a spectrogram, a row of a picture, or everything: `steps` of them make the features. Each
+    starts `hop_samples` further in the input; with 0 every step gets the whole input, and its own number behind it.
+    `values` are int16, `step_values` a step.
     """
 
     header: str

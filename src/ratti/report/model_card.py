@@ -54,8 +54,8 @@ def text(recipe: Recipe, spec: NetSpec, dataset: Dataset, result: ModelResult) -
     low, high = ("-1", "1") if dataset.input_quant is not None else ("standardized", "")
     front = dataset.front_end
     feed = (
-        f"`{recipe.name}_features()` in `c/` makes it from {front.samples:,} {front.sample_type.value} samples (front end "
-        f"{front.name}, settings in `front_end.yaml`; the figures above are those of both, one after the other)"
+        f"`{recipe.name}_features()` in `c/` makes it from {front.samples:,} {front.sample_type.value} samples (front "
+        f"end {front.name}, settings in `front_end.yaml`; the figures above are those of both, one after the other)"
         if front is not None
         else f"`code = pixel - 128` (pixels 0 … 255 stand for {low} … {high})"
         if dataset.input_quant is not None

@@ -164,9 +164,10 @@ def _figures(result: CheckResult) -> Table:
 
 def _add_front_end(table: Table, front: FrontEndFigures, both: Sum) -> None:
     """What stands before the net, and both together; the rows above are the net's own."""
-    ram = f"RAM {front.step_samples_bytes:,} (samples of a step; {front.samples_bytes:,} of all) + work {front.work_bytes:,}"
+    samples = f"RAM {front.step_samples_bytes:,} (samples of a step; {front.samples_bytes:,} of all)"
     table.add_row("front end", f"{front.name}, {front.steps} steps: {_cost(front)}")
-    table.add_row("", Text(f"{ram} (in the arena where it fits), flash {front.flash:,}", style="dim"))
+    work = f"work {front.work_bytes:,} (in the arena where it fits)"
+    table.add_row("", Text(f"{samples} + {work}, flash {front.flash:,}", style="dim"))
     table.add_row("in sum", f"RAM {both.ram:,} B, flash {both.flash:,} B, {_cost(both)}")
 
 
@@ -340,7 +341,8 @@ def build(result: BuildResult) -> str:
         f"  read       {first.bundle}/model_card.md",
         f"  look       ratti check {first.bundle} --target {target}",
         f"  prove      ratti verify {first.bundle} --targets {','.join(c.target for c in first.checks)}",
-        f"  compile    {first.bundle}/c/{targets.load(target).isa}/{result.name}.c into your firmware: {_calls(result)}",
+        f"  compile    {first.bundle}/c/{targets.load(target).isa}/{result.name}.c into your firmware: "
+        f"{_calls(result)}",
     ]
     title = Text(f"{result.name}: accuracy on {result.data['test']:,} test samples, figures from the emulated devices")
     return render(title, table, *reasons, *where, Text(), *map(Text, steps))
@@ -350,4 +352,4 @@ def _calls(result: BuildResult) -> str:
     name = result.name
     if result.models[0].checks[0].front_end is None:
         return f"write the input, call {name}_run(arena), read the output"
-    return f"with {name}_features.c beside it: {name}_features(samples, input, work), {name}_run(arena), read the output"
+    return f"with {name}_features.c: {name}_features(samples, input, work), {name}_run(arena), read the output"

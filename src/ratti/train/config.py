@@ -48,7 +48,7 @@ class TrainConfig:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
         if self.class_weights and self.balanced_sampling:
-            raise ValueError("class_weights and balanced_sampling each make up for unbalanced classes: take one of them")
+            raise ValueError("class_weights and balanced_sampling both make up for unbalanced classes: take one")
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay must be 0 or more, not {self.weight_decay}")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
 import numpy as np
 
 from ..deploy import Deployment, front_end_program, sense_program
@@ -59,7 +60,7 @@ def figures(front_end: FrontEnd, codes: Codes, net: Deployment, device: Target, 
         samples = make_samples(front_end, 12)
         run = _measured(sources, samples[-1:], device, optimize)
         if (run.outputs[0][0].view("int8") != codes(front_end.compute(samples[-1:])).ravel()).any():
-            raise RattiError(f"the codes of front end {front_end.name} differ from its definition: please report this bug")
+            raise RattiError(f"the codes of front end {front_end.name} differ from its definition: please report this")
     static = toolchain.build(program, larger, optimize).image.ram_static_bytes - program.arena_bytes
     both = toolchain.build(sense_program(sources, net), larger, optimize).image.flash_bytes
     alone = toolchain.build(net.program, larger, optimize).image.flash_bytes

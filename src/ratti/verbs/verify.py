@@ -162,7 +162,8 @@ def _front_end_rows(graph: Graph, hosts: Sequence[str], devices: Sequence[Target
     front_end, codes = found
     samples, sources = make_samples(front_end, count, real), emit(front_end, codes, graph.name)
     wanted = codes(front_end.compute(samples)).reshape(len(samples), -1)
-    for where in (*hosts, *devices):
+    places: list[str | Target] = [*hosts, *devices]
+    for where in places:
         label = where if isinstance(where, str) else f"emulator:{where.id}"
         try:
             off = np.abs(codes_on(where, sources, samples, optimize).astype(np.int64) - wanted)

@@ -1,8 +1,9 @@
 """A folder of recordings: `train/<word>/*.wav` and `test/<word>/*.wav`, or `<word>/*.wav` alone, which is split here.
 
 Recordings become log-mel spectrograms by the integer front end that ships in the firmware (`features.log_mel`), or what
-another front end makes of them. A longer recording gives its middle, a shorter one has silence around it. Who speaks is the file's name up to its last `_` (as in `george_12.wav`), or what `groups.csv` says. With `hold_out` the
-recordings of that speaker are the test part, wherever they lie, and no other recording is.
+another front end makes of them. A longer recording gives its middle, a shorter one has silence around it. Who speaks is
+the file's name up to its last `_` (as in `george_12.wav`), or what `groups.csv` says. With `hold_out` the recordings of
+that speaker are the test part, wherever they lie, and no other recording is.
 """
 
 from __future__ import annotations

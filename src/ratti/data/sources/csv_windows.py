@@ -1,15 +1,15 @@
 """Windows of sensors in CSV tables.
 
 A folder: `train/<class>/*.csv` and `test/<class>/*.csv`, or `<class>/*.csv` alone, which is split here. A file is one
-recording: a row a moment, a column a channel. Recordings are cut into windows (`window` rows, every `hop` rows), and all
+recording: a row a moment, a column a channel. Recordings are cut into windows (`window` rows, every `hop` rows); all
 windows of one recording stay in one part, or all recordings that `groups.csv` names together.
 
-A single file: the columns `window` and `label`, maybe `group` and `part` (`train` or `test`), and one a channel; the rows
-with one name in `window` are one window, in order. Windows are as long as the shortest one.
+A single file: the columns `window` and `label`, maybe `group` and `part` (`train` or `test`), and one a channel; the
+rows with one name in `window` are one window, in order. Windows are as long as the shortest one.
 
-The first row names the columns; channels are all columns but `time`, `timestamp`, `t` and the four above. `rate_hz` as a
-column, the same in all rows, is what spectrograms need. Values are as the sensor gives them: whole numbers in int16, or
-real ones, which are scaled by a power of two until they are; the report says by which.
+The first row names the columns; channels are all columns but `time`, `timestamp`, `t`, the four above and `rate_hz`,
+the same in all rows, which spectrograms need. Values are as the sensor gives them: whole numbers in int16, or real
+ones, which are scaled by a power of two until they are; the report says by which.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..split import cut_by_group
 from ._folders import classes, files_of, groups_of
 from .npz import signals
 
-FORMS = "a folder with train/<class>/ and test/<class>/ (or <class>/ alone) of .csv files, or one .csv with a window column"
+FORMS = "a folder with train/<class>/ and test/<class>/ (or <class>/ alone) of .csv, or a .csv with a window column"
 SUFFIXES = frozenset({".csv"})
 TIMES = frozenset({"time", "timestamp", "t"})
 WINDOW, LABEL, GROUP, PART, RATE = "window", "label", "group", "part", "rate_hz"
@@ -134,7 +134,7 @@ def _dataset(root: Path, names: list[str], x: Array, labels: Array, groups: Arra
         in_test = cut_by_group(labels, groups, options.test_share, 0)
         notes.append(f"no test part: {in_test.sum()} of {len(in_test)} windows were set aside as the test part")
     if in_test.all() or not in_test.any():
-        raise DataError(f"{root}: windows of train and of test are needed, or no test part at all, which is then cut off")
+        raise DataError(f"{root}: windows of train and of test are needed; without a part of its own test is cut off")
     shaped = [x[mask][:, :, None, :] for mask in (~in_test, in_test)]
     front_end, made = signals(str(root), shaped, rate_hz, options, notes)
     rest, test = (Part(features, labels[mask].astype(np.int64), groups[mask], raw=samples)
@@ -162,8 +162,8 @@ def _tables(root: Path, paths: list[Path], options: Options) -> tuple[list[_Tabl
     bad = [BadFile(p.relative_to(root).as_posix(), r) for p, r in zip(paths, reasons, strict=True) if r]
     if len(bad) > options.max_bad_share * len(paths) or len(bad) == len(paths):
         named = "; ".join(f"{b.path}: {b.reason}" for b in bad[:3])
-        raise DataError(f"{root}: {len(bad)} of {len(paths)} tables cannot be read ({named}); repair or remove them, or "
-                        f"leave them out (--skip-damaged)")
+        raise DataError(f"{root}: {len(bad)} of {len(paths)} tables cannot be read ({named}); repair or remove them, "
+                        f"or leave them out (--skip-damaged)")
     parts = iter(np.split(stored["values"], np.cumsum(content["rows"])[:-1]))
     texts = iter(content["texts"])
     return [None if r else _Table(next(texts), tuple(content["channels"]), next(parts)) for r in reasons], bad
@@ -176,8 +176,8 @@ def _parse(paths: list[Path]) -> Mapping[str, Array]:
     known = {t.channels: p for t, p in zip(found, paths, strict=True) if not isinstance(t, str)}
     if len(known) > 1:
         (a, first), (b, second) = list(known.items())[:2]
-        raise DataError(f"channels {', '.join(a)} in {first}, {', '.join(b)} in {second}; all tables must have the same "
-                        f"columns in one order")
+        raise DataError(f"channels {', '.join(a)} in {first}, {', '.join(b)} in {second}; all tables must have the "
+                        f"same columns in one order")
     content = {
         "reasons": [t if isinstance(t, str) else "" for t in found],
         "channels": next(iter(known), ()),
@@ -211,7 +211,8 @@ def _read(path: Path) -> _Table:
     channels = tuple(name for name in head if name.lower() not in NO_CHANNELS)
     if not channels:
         raise ValueError(f"no column of a channel beside {', '.join(head)}")
-    texts = {n.lower(): [row[k].strip() for row in body] for k, n in enumerate(head) if n.lower() in NO_CHANNELS - TIMES}
+    known = NO_CHANNELS - TIMES
+    texts = {n.lower(): [row[k].strip() for row in body] for k, n in enumerate(head) if n.lower() in known}
     columns = [head.index(name) for name in channels]
     values = np.array([[_number(row[k], head[k], r) for k in columns] for r, row in enumerate(body, 2)])
     return _Table(texts, channels, values)

@@ -45,7 +45,7 @@ class _Loader:
         side = options.resolution
         size = options.size or ((side, side) if side else DEFAULT_SIZE)
         self.front_end = _camera(options, size)
-        self.size = size if self.front_end is None else self.front_end.output_shape[:2]
+        self.size = size if self.front_end is None else (self.front_end.rows, self.front_end.columns)
         self.channels = self.front_end.channels if self.front_end else options.channels or 3
         if self.channels not in images.MODES:
             raise DataError(f"{root}: pictures cannot have {self.channels} channels; 1 (gray) or 3 (RGB) are possible")

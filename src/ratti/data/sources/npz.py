@@ -45,7 +45,8 @@ def load(source: str, options: Options) -> Dataset:
     class_names, labels = _labels(source, arrays, names)
     kind = Kind.IMAGE if all(is_image for _, is_image in xs.values()) else Kind.SIGNAL
     notes: list[str] = []
-    front_end = None
+    front_end: FrontEnd | None = None
+    made: list[tuple[Array, Array | None]]
     if kind is Kind.IMAGE:
         made = [(_resized(source, x, options), None) for x, _ in xs.values()]
     else:

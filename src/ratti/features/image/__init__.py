@@ -24,8 +24,8 @@ LUMA = (77, 150, 29)  # of 256
 class Image(FrontEnd):
     """(height * width * bytes of a pixel,) uint8 to (rows, columns, channels) int16, 0 to 255.
 
-    `format` says what a pixel is: gray, rgb (8 bits each), rgb565 (two bytes, the high one first, as cameras send it) or
-    rgb565_swapped (the low one first, as it lies in memory as a 16-bit number). A colored frame with 1 channel gives
+    `format` says what a pixel is: gray, rgb (8 bits each), rgb565 (two bytes, the high one first, as cameras send it)
+    or rgb565_swapped (the low one first, as it lies in memory as a 16-bit number). A colored frame with 1 channel gives
     gray.
     """
 
@@ -50,8 +50,8 @@ class Image(FrontEnd):
         if self.channels not in (1, 3) or (self.channels == 3 and self.format == "gray"):
             raise ValueError(f"{self.channels} channels of a frame in {self.format}; 1 (gray) or, of colors, 3")
         if max(self._rows[:, 1]) * max(self._columns[:, 1]) > MOST_AREA:
-            raise ValueError(f"{self.rows}x{self.columns} from {self.height}x{self.width}: more than {MOST_AREA} pixels "
-                             f"to one")
+            raise ValueError(f"{self.rows}x{self.columns} from {self.height}x{self.width}: more than {MOST_AREA} "
+                             f"pixels to one")
 
     @classmethod
     def fit(cls, window: Window, resolution: int | None, *, height: int = 0, width: int = 0,  # type: ignore[override]

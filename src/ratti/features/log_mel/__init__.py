@@ -19,6 +19,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...types import Array, Shape
+from .._log2 import PER_OCTAVE
 from ..base import FrontEnd, Program, Table, Window
 from . import reference
 
@@ -63,8 +64,9 @@ class LogMel(FrontEnd):
                              f"some hold no frequency; take fewer bands or longer frames")
 
     @classmethod
-    def fit(cls, window: Window, resolution: int | None, *, mels: int = 20, coefficients: int = 0, frame_ms: int = 32,
-            hop_ms: int = 16, low_hz: int = 60, high_hz: int = 0, range_db: int = 80) -> LogMel:
+    def fit(cls, window: Window, resolution: int | None, *, mels: int = 20,  # type: ignore[override]
+            coefficients: int = 0, frame_ms: int = 32, hop_ms: int = 16, low_hz: int = 60, high_hz: int = 0,
+            range_db: int = 80) -> LogMel:
         """As many frames as the net has rows, evenly spread; one every `hop_ms` where it does not say."""
         samples, rate = window.shape[0], window.rate_hz
         if rate is None or window.shape[1:] != (1, 1):
@@ -93,7 +95,7 @@ class LogMel(FrontEnd):
     @property
     def floor(self) -> int:
         """The value of silence."""
-        return round(reference.FULL_SCALE - self.range_db / 10 * math.log2(10) * reference.PER_OCTAVE)
+        return round(reference.FULL_SCALE - self.range_db / 10 * math.log2(10) * PER_OCTAVE)
 
     @cached_property
     def window(self) -> Array:

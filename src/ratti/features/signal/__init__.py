@@ -24,7 +24,7 @@ class Signal(FrontEnd):
             raise ValueError(f"a window is (H, W, C), each at least 1, not {self.shape}")
 
     @classmethod
-    def fit(cls, window: Window, resolution: int | None) -> Signal:
+    def fit(cls, window: Window, resolution: int | None) -> Signal:  # type: ignore[override]
         height, width, channels = window.shape
         return cls((height, width, channels))
 

@@ -37,8 +37,8 @@ class Statistics(FrontEnd):
 
     def __post_init__(self) -> None:
         if min(self.segments, self.channels) < 1 or not 2 <= self.segment_samples <= MOST_SAMPLES:
-            raise ValueError(f"{self.segments} segments of {self.segment_samples} samples of {self.channels} channels; at "
-                             f"least 1 segment of 2 to {MOST_SAMPLES} samples is needed")
+            raise ValueError(f"{self.segments} segments of {self.segment_samples} samples of {self.channels} channels; "
+                             f"at least 1 segment of 2 to {MOST_SAMPLES} samples is needed")
         strange = sorted(set(self.kinds) - set(reference.KINDS))
         if strange:
             raise ValueError(f"unknown statistic '{strange[0]}'; known: {', '.join(reference.KINDS)}")

@@ -48,8 +48,8 @@ def import_program(program: GraphModule | ExportedProgram, name: str, batch: int
 def to_module(graph: Graph, logits: bool = False) -> Module:
     """The torch module of a float graph, in eval mode: (N, C, H, W) where the graph has (1, H, W, C), any N.
 
-    `logits` leaves out a softmax at the end: what losses and quantization take. UnsupportedError names what has no torch
-    form.
+    `logits` leaves out a softmax at the end: what losses and quantization take. UnsupportedError names what has no
+    torch form.
     """
     _need_torch()
     from .module import to_module as make

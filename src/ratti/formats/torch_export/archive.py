@@ -1,8 +1,8 @@
 """Reading a `.pt2` file without torch's loader, which unpickles.
 
 The file is a zip archive: the program as JSON, each weight as the raw bytes of its elements. Both are data. What is
-pickled in such a file (sample inputs, weights of unusual types) is never opened. The program becomes a module of the ops
-that the graph knows, and from there a graph. Source: torch 2.13, `torch/_export/serde/schema.py`.
+pickled in such a file (sample inputs, weights of unusual types) is never opened. The program becomes a module of the
+ops that the graph knows, and from there a graph. Source: torch 2.13, `torch/_export/serde/schema.py`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def read(path: Path) -> Graph:
         raise UnsupportedError(f"'{path}': {error}") from None
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError,
             NotImplementedError, RecursionError) as error:
-        raise FormatError(f"'{path}': no program of torch.export, or damaged ({type(error).__name__}: {error})") from None
+        why = f"{type(error).__name__}: {error}"
+        raise FormatError(f"'{path}': no program of torch.export, or damaged ({why})") from None
 
 
 class _Reader:

@@ -1,8 +1,8 @@
 """From a float graph to a torch module with the same outputs: what training, quantizing and distilling work on.
 
-The module takes and gives what torch's own nets do: maps as (N, C, H, W), any N. Inside they stay so (`functions.Axes`),
-so that exporting the module and reading it again gives the graph. Convolutions and fully connected layers are torch's
-layers under the names of their nodes; all constants are parameters.
+The module takes and gives what torch's own nets do: maps as (N, C, H, W), any N. Inside they stay so
+(`functions.Axes`), so that exporting the module and reading it again gives the graph. Convolutions and fully connected
+layers are torch's layers under the names of their nodes; all constants are parameters.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_INPUTS = 4
 
 
 class GraphModule(nn.Module):
-    """`forward` walks the nodes of a float graph whose inputs hold one sample; exporting it gives a straight program."""
+    """`forward` walks the nodes of a float graph whose inputs hold one sample; exporting gives a straight program."""
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class GraphModule(nn.Module):
             else:
                 operands = [values[n] if n in values else self._constant(n) for n in node.inputs]
                 result = compute(node.op, self.axes, node, operands)
-            results = result if isinstance(result, (list, tuple)) else [result]
+            results = [result] if isinstance(result, Tensor) else list(result)
             values.update(zip(node.outputs, results, strict=True))
         found = tuple(values[n] for n in self.graph.outputs)
         return found[0] if len(found) == 1 else found

@@ -210,7 +210,7 @@ def test_a_float_model_becomes_int8_and_c(net: str) -> None:
     out = int8.type(int8.outputs[0])
     assert out.quant is not None
     error = out.quant.dequantize(codes) - real
-    assert np.sqrt((error**2).mean()) < 0.1 * np.sqrt((real**2).mean())  # random weights are the hardest case
+    assert np.sqrt((error**2).mean()) < 0.15 * np.sqrt((real**2).mean())  # random weights are the hardest case
     assert verify(int8, ("stm32f446re",), ("host:c",), 8).passes
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -49,7 +49,6 @@ class Normalization:
 
 
 PIXELS = Normalization((128.0,), (128.0,))
-PIXEL_QUANT = Quant.per_tensor(1 / 128, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,8 +207,19 @@ class Dataset:
 
     @property
     def input_quant(self) -> Quant | None:
-        """The fixed int8 quantization of the input: of images; None where calibration decides."""
-        return PIXEL_QUANT if self.kind is Kind.IMAGE else None
+        """The fixed int8 quantization of the input: of images, code = pixel - 128; None where calibration decides."""
+        mean, std = set(self.normalization.mean), set(self.normalization.std)
+        if self.kind is not Kind.IMAGE or len(mean) > 1 or len(std) > 1 or not min(mean).is_integer():
+            return None
+        return Quant.per_tensor(1 / min(std), int(min(mean)) - 128)
+
+    def normalized(self, normalization: Normalization) -> Dataset:
+        """The same data as a model from outside was trained on them: (0,), (255,) for pixels from 0 to 1."""
+        channels = self.input_shape[2]
+        if len(normalization.mean) not in (1, channels):
+            raise DataError(f"{self.name}: a normalization of {len(normalization.mean)} channels, the samples have "
+                            f"{channels}")
+        return replace(self, normalization=normalization)
 
     @property
     def test_size(self) -> int:

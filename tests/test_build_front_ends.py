@@ -158,7 +158,8 @@ def test_a_camera_stands_before_pictures(tmp_path: Path) -> None:
             pixels = (rng.integers(0, 100, (60, 90, 3)) + 150 * k).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i:02}.png")
     words = ["--target", TARGET, "--net", "micro-1.0-16", "--epochs", "2", "--out", str(tmp_path / "out"), "--quiet"]
-    assert main(["build", str(tmp_path / "photos"), *words, "--front-end", "image,height=48,width=64,format=rgb565"]) == 0
+    words += ["--front-end", "image,height=48,width=64,format=rgb565"]
+    assert main(["build", str(tmp_path / "photos"), *words]) == 0
     found = front_end_of(models.load(tmp_path / "out" / "micro-1.0-16"))
     assert found is not None and found[0].samples == 48 * 64 * 2
     assert (found[1](np.arange(256).reshape(1, -1, 1)).ravel() == np.arange(256) - 128).all()  # a code is pixel - 128

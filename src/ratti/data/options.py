@@ -27,7 +27,7 @@ class Options:
     test_share: float = 0.2  # of everything, by group, where the source has no test part of its own
     seed: int = 0
     seconds: float = 1.0  # of a recording
-    window: int | None = None  # rows of a table that are one sample; None: all of the shortest table
+    window: int | None = None  # rows of a table that are one sample; None: the net's, or all of the shortest table
     hop: int | None = None  # rows from one window to the next; None: a window's
     hold_out: str | None = None  # the group (speaker) that is the test part, where a source can hold one out
     max_bad_share: float = 0.0  # more unreadable files than this share are an error; fewer are left out, and named

@@ -204,10 +204,12 @@ def _with_front_end(result: CheckResult, front: FrontEndFigures, room_bytes: int
 
 
 def _room(deployment: Deployment) -> int:
-    """Bytes of the arena beside the first input, which are free while that is being made."""
-    first, *others = sorted(deployment.sources.inputs, key=lambda p: p.offset_bytes)
-    ends = [p.offset_bytes for p in others] + [deployment.sources.arena_bytes]
-    return max(first.offset_bytes, ends[0] - first.offset_bytes - first.type.bytes)
+    """The longest stretch of the arena without inputs, which is free while they are being made, in bytes."""
+    gaps, at = [], 0
+    for port in sorted(deployment.sources.inputs, key=lambda p: p.offset_bytes):
+        gaps.append(port.offset_bytes - at)
+        at = port.offset_bytes + port.type.bytes
+    return max(*gaps, deployment.sources.arena_bytes - at)
 
 
 def _result(

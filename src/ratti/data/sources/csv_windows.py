@@ -1,8 +1,9 @@
 """Windows of sensors in CSV tables.
 
 A folder: `train/<class>/*.csv` and `test/<class>/*.csv`, or `<class>/*.csv` alone, which is split here. A file is one
-recording: a row a moment, a column a channel. Recordings are cut into windows (`window` rows, every `hop` rows); all
-windows of one recording stay in one part, or all recordings that `groups.csv` names together.
+recording: a row a moment, a column a channel. Recordings are cut into windows (`window` rows, every `hop` rows; what
+the net takes unless that is said); all windows of one recording stay in one part, or all recordings that `groups.csv`
+names together.
 
 A single file: the columns `window` and `label`, maybe `group` and `part` (`train` or `test`), and one a channel; the
 rows with one name in `window` are one window, in order. Windows are as long as the shortest one.
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
+from ...features import FrontEnd
 from ...types import Array
 from .. import cache
 from ..dataset import BadFile, Dataset, Kind, LoadReport, Part
@@ -82,12 +84,11 @@ def _folder(root: Path, options: Options) -> Dataset:
     labels = [label for files in listed for _, label in files]
     groups = groups_of(root, paths, lambda path: path.relative_to(root).as_posix())
     in_test = [k > 0 for k, files in enumerate(listed) for _ in files]
-    window, hop = options.window, options.hop or options.window
-    if window is None:
-        window = hop = min(len(t.values) for t in tables if t is not None)
+    window = options.window or _rows_of_net(options) or min(len(t.values) for t in tables if t is not None)
+    hop = options.hop or window
     xs, owner = [], []
     for k, table in enumerate(tables):
-        for start in range(0, (0 if table is None else len(table.values)) - window + 1, hop or window):
+        for start in range(0, (0 if table is None else len(table.values)) - window + 1, hop):
             assert table is not None
             xs.append(table.values[start : start + window])
             owner.append(k)
@@ -99,6 +100,14 @@ def _folder(root: Path, options: Options) -> Dataset:
     at = np.array(owner)
     return _dataset(root, names, np.stack(xs), np.array(labels)[at], np.array(groups)[at],
                     np.array(in_test)[at] if has_test else None, _rate(tables), options, notes, bad)
+
+
+def _rows_of_net(options: Options) -> int | None:
+    """How many rows the net takes, where they reach it as they are."""
+    if options.front_end is not None:
+        return options.front_end.samples // options.front_end.side_by_side if isinstance(
+            options.front_end, FrontEnd) else None
+    return options.size[0] if options.size else options.resolution
 
 
 def _file(path: Path, options: Options) -> Dataset:

@@ -171,3 +171,22 @@ def test_what_does_not_go_together(tmp_path: Path) -> None:
     bad = Recipe("a", "digits", (ModelRecipe("micro-1.0-8", (TARGET,)),), str(tmp_path), options={"size": 3})
     with pytest.raises(InputError, match="'size' follows from the rest"):
         build(bad)
+
+
+def test_front_ends_that_do_not_take_the_data(tmp_path: Path) -> None:
+    from ratti import data
+    from ratti.data import Options
+
+    y = np.arange(40) % 2
+    np.savez(tmp_path / "waves.npz", x=np.zeros((40, 32), np.int16), y=y)
+    np.savez(tmp_path / "shots.npz", x=np.zeros((40, 24, 32, 3), np.uint8), y=y)
+    with pytest.raises(InputError, match="takes uint8 samples of a camera, these are signals"):
+        data.load(tmp_path / "waves.npz", Options(front_end={"name": "image", "height": 4, "width": 8}))
+    with pytest.raises(InputError, match="front end statistics does not take pictures; image does"):
+        data.load(tmp_path / "shots.npz", Options(front_end={"name": "statistics"}))
+    with pytest.raises(InputError, match="leave out the front end"):
+        data.load("digits", Options(front_end={"name": "image"}))
+    assert data.load(tmp_path / "shots.npz", Options(resolution=12, front_end={"name": "image", "format": "gray"})
+                     ).input_shape == (12, 12, 1)
+    with pytest.raises(InputError, match="frames are made smaller, never larger"):
+        data.load(tmp_path / "shots.npz", Options(resolution=48, front_end={"name": "image"}))

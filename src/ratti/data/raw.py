@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..features import FrontEnd, Window, make
-from ..types import Array
+from ..features import FrontEnd, Window, front_ends, make
+from ..types import Array, DType
 from . import cache
 from .options import Options
 
@@ -24,6 +24,9 @@ def chosen(options: Options, window: Window, default: Mapping[str, Any] = AS_THE
     given = options.front_end or default
     rows = options.size[0] if options.size else options.resolution
     front_end = given if isinstance(given, FrontEnd) else make(given, window, rows)
+    if front_end.sample_type is not DType.INT16:
+        raise InputError(f"front end {front_end.name} takes {front_end.sample_type.value} samples of a camera, these "
+                         f"are signals; known: {', '.join(front_ends())}")
     if front_end.samples > math.prod(window.shape):
         raise InputError(f"front end {front_end.name} takes {front_end.samples} samples, a window has {window.shape}")
     shape = front_end.output_shape

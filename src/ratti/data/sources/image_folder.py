@@ -12,11 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ... import features
-from ...errors import DataError, InputError
-from ...features import FrontEnd, Window
-from ...features.image import Image
+from ...errors import DataError
 from ...types import Array
-from .. import cache, images
+from .. import cache, camera, images
 from ..dataset import BadFile, Dataset, Kind, LoadReport, Part
 from ..options import Options
 from ..split import cut_by_group
@@ -44,7 +42,7 @@ class _Loader:
         self.groups = read_groups(root)
         side = options.resolution
         size = options.size or ((side, side) if side else DEFAULT_SIZE)
-        self.front_end = _camera(options, size)
+        self.front_end = camera.chosen(options, size)
         self.size = size if self.front_end is None else (self.front_end.rows, self.front_end.columns)
         self.channels = self.front_end.channels if self.front_end else options.channels or 3
         if self.channels not in images.MODES:
@@ -130,8 +128,8 @@ class _Loader:
         try:
             if front is None:
                 return images.read(path, self.size, self.channels), ""
-            frame = images.read(path, (front.height, front.width), 1 if front.format == "gray" else 3)
-            return front.compute(front.encode(frame[None]))[0].astype(np.uint8), ""
+            frame = images.read(path, (front.height, front.width), camera.channels(front))
+            return camera.pictures(front, frame[None])[0], ""
         except (images.BadImageError, OSError) as error:
             return None, str(error)
 
@@ -146,16 +144,3 @@ class _Loader:
             more = f"; and {len(self.bad) - 3} more" if len(self.bad) > 3 else ""
             raise DataError(f"{self.root}: {len(self.bad)} of {total} pictures cannot be read ({named}{more}); "
                             f"repair or remove them, or leave them out (--skip-damaged)")
-
-
-def _camera(options: Options, size: tuple[int, int]) -> Image | None:
-    """The front end of a camera, where one is asked for."""
-    given = options.front_end
-    if given is None:
-        return None
-    if not isinstance(given, FrontEnd):
-        shape = {"rows": size[0], "columns": size[1], **({"channels": options.channels} if options.channels else {})}
-        given = features.make({**shape, **given}, Window((0, 0, 3)), None)
-    if not isinstance(given, Image):
-        raise InputError(f"front end {given.name} does not take pictures; image does")
-    return given

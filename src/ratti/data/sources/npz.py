@@ -19,7 +19,7 @@ import numpy as np
 from ...errors import DataError
 from ...features import FrontEnd, Window
 from ...types import Array
-from .. import images, raw
+from .. import camera, images, raw
 from ..dataset import Dataset, Kind, LoadReport, Part
 from ..options import Options
 from ..split import cut_by_group, own_groups
@@ -48,7 +48,8 @@ def load(source: str, options: Options) -> Dataset:
     front_end: FrontEnd | None = None
     made: list[tuple[Array, Array | None]]
     if kind is Kind.IMAGE:
-        made = [(_resized(source, x, options), None) for x, _ in xs.values()]
+        front_end, pictures = _pictures(source, [x for x, _ in xs.values()], options)
+        made = [(x, None) for x in pictures]
     else:
         front_end, made = signals(source, [x for x, _ in xs.values()], _rate(source, arrays), options, notes)
     parts = {name: _part(source, name, x, samples, labels[name], arrays)
@@ -122,10 +123,17 @@ def _samples(source: str, key: str, x: Array) -> tuple[Array, bool]:
     return x.reshape(x.shape[0], x.shape[1], 1, x.shape[2] if x.ndim == 3 else 1), False
 
 
-def _resized(source: str, x: Array, options: Options) -> Array:
+def _pictures(source: str, xs: Sequence[Array], options: Options) -> tuple[FrontEnd | None, list[Array]]:
+    """(the front end of a camera, where one is asked for; the pictures of each part in the size of the net)."""
     if options.channels not in (None, 1, 3):
         raise DataError(f"{source}: pictures cannot have {options.channels} channels; 1 (gray) or 3 (RGB) are possible")
-    return images.resize(x, options.size or (x.shape[1], x.shape[2]), options.channels or x.shape[3])
+    _, height, width, depth = xs[0].shape
+    side = options.resolution
+    front = camera.chosen(options, options.size or ((side, side) if side else (height, width)), (height, width))
+    if front is None:
+        return None, [images.resize(x, options.size or x.shape[1:3], options.channels or depth) for x in xs]
+    frames = (images.resize(x, (front.height, front.width), camera.channels(front)) for x in xs)
+    return front, [camera.pictures(front, x) for x in frames]
 
 
 def _labels(source: str, arrays: Mapping[str, Array], names: tuple[str, ...]) -> tuple[list[str], dict[str, Array]]:

@@ -48,14 +48,13 @@ def real_count(count: int, real: Sequence[Array]) -> int:
 
 def front_end_of(graph: Graph) -> tuple[FrontEnd, Codes] | None:
     """The front end that stands before the first input of `graph`, where its metadata name one; FormatError where what
-    they say is damaged or makes other codes than the input takes.
+    they say is damaged or makes other codes than the input takes. None stands before an int16 input: its codes are int8.
     """
-    text = graph.metadata.get(FRONT_END)
-    if text is None:
+    text, wanted = graph.metadata.get(FRONT_END), graph.type(graph.inputs[0])
+    if text is None or wanted.dtype is not DType.INT8:
         return None
     front_end, codes = from_json(text)
-    wanted = graph.type(graph.inputs[0])
-    if codes is None or (1, *front_end.output_shape) != wanted.shape or wanted.dtype is not DType.INT8:
+    if codes is None or (1, *front_end.output_shape) != wanted.shape:
         raise FormatError(f"front end {front_end.name} of model '{graph.name}' makes {front_end.output_shape}, the "
                           f"input takes {wanted.dtype.value}{list(wanted.shape)}")
     return front_end, codes

@@ -106,6 +106,14 @@ def test_batches_of_any_size() -> None:
     assert (together - apart).abs().max() < 1e-5 * together.abs().max()
 
 
+def test_two_inputs_are_exported() -> None:
+    from ratti.compress import export
+
+    spec = nets.spec("ds_cnn_1d-0.25-32", classes=4, numbers=2)
+    program = export(torch_export.to_module(dequantized(nets.random_graph(spec))), (32, 1, 1), 2)
+    assert program(torch.zeros(3, 1, 32, 1), torch.zeros(3, 2)).shape == (3, 4)
+
+
 def test_all_weights_can_be_trained() -> None:
     module = torch_export.to_module(float_graph("mobilenet_v2_tiny-1.0-8"))
     module(torch.randn(4, 3, 8, 8)).square().mean().backward()

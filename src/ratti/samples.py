@@ -48,7 +48,7 @@ def real_count(count: int, real: Sequence[Array]) -> int:
 
 def front_end_of(graph: Graph) -> tuple[FrontEnd, Codes] | None:
     """The front end that stands before the first input of `graph`, where its metadata name one; FormatError where what
-    they say is damaged or makes other codes than the input takes. None stands before an int16 input: its codes are int8.
+    they say is damaged or makes other codes than the input takes. None stands before an int16 input: codes are int8.
     """
     text, wanted = graph.metadata.get(FRONT_END), graph.type(graph.inputs[0])
     if text is None or wanted.dtype is not DType.INT8:

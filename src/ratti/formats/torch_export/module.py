@@ -24,7 +24,6 @@ from ...types import Array
 from .functions import NCHW, Axes, activated, compute, has_torch_form, rows_of
 
 LAYERS = (Conv2D, DepthwiseConv2D, FullyConnected)
-MOST_INPUTS = 4
 
 
 class GraphModule(nn.Module):
@@ -34,8 +33,6 @@ class GraphModule(nn.Module):
         super().__init__()
         if not graph.is_float:
             raise UnsupportedError(f"model '{graph.name}' holds integers; only float models can be trained further")
-        if len(graph.inputs) > MOST_INPUTS:
-            raise UnsupportedError(f"model '{graph.name}' has {len(graph.inputs)} inputs; at most {MOST_INPUTS}")
         refusals = sorted({n.op.name for n in graph.nodes if not (isinstance(n.op, LAYERS) or has_torch_form(n.op))})
         if refusals:
             raise UnsupportedError(f"model '{graph.name}': no torch form of {', '.join(refusals)}")
@@ -51,10 +48,9 @@ class GraphModule(nn.Module):
             else:
                 self.register_buffer(_identifier(name), tensor)
 
-    def forward(self, first: Tensor, second: Tensor | None = None, third: Tensor | None = None,
-                fourth: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
+    def forward(self, first: Tensor, second: Tensor | None = None, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
         """(N, C, H, W) where the graph has (1, H, W, C); one tensor, or a tuple where the graph has several outputs."""
-        given = [x for x in (first, second, third, fourth) if x is not None]  # by name: programs are exported by name
+        given = (first, *(() if second is None else (second,)), *others)
         values = dict(zip(self.graph.inputs, given, strict=True))
         for node in self.graph.nodes:
             result: Tensor | Sequence[Tensor]
@@ -79,7 +75,11 @@ class GraphModule(nn.Module):
         assert isinstance(op, (Conv2D, DepthwiseConv2D))
         top, bottom, left, right = op.padding
         x = x if (top, left) == (bottom, right) else functional.pad(x, (left, right, top, bottom))
-        return activated(layer(x), op.activation)
+        y = activated(layer(x), op.activation)
+        if not (isinstance(op, Conv2D) and op.interleaved):
+            return y
+        n, c, h, w = y.shape  # torch's groups lie one behind the other: a channel shuffle interleaves them
+        return y.reshape(n, op.groups, c // op.groups, h, w).transpose(1, 2).reshape(n, c, h, w)
 
     def _constant(self, name: str) -> Tensor:
         found: Tensor = getattr(self, _identifier(name))
@@ -119,6 +119,9 @@ def _add_layer(module: GraphModule, node: Node) -> tuple[str, ...]:
     else:
         assert isinstance(op, (Conv2D, DepthwiseConv2D))
         weight = weight.transpose((3, 0, 1, 2) if isinstance(op, DepthwiseConv2D) else NCHW)
+        if isinstance(op, Conv2D) and op.interleaved:
+            order = np.arange(weight.shape[0]).reshape(-1, op.groups).T.ravel()
+            weight, bias = weight[order], None if bias is None else bias[order]
         channels = operands[0].type.shape[3]
         groups = channels if isinstance(op, DepthwiseConv2D) else op.groups
         top, bottom, left, right = op.padding

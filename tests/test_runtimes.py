@@ -181,7 +181,7 @@ def test_accuracy_within_a_fifth_of_a_point_or_one_sample(accuracy: float, label
 @pytest.mark.torch
 def test_accuracy_on_labelled_samples() -> None:
     graph = nets.random_graph(nets.spec("micro-1.0-8"))
-    real, labels = labelled_samples(graph, "micro-1.0-8", "digits", 60)
+    real, labels, _ = labelled_samples(graph, "micro-1.0-8", "digits", 60)
     result = verify(graph, runtimes=["litert"], count=60, real=real, labels=labels)
     row = result.rows[1]
     assert row.labelled == 55 and row.accuracy is not None  # the rest are extremes and random codes

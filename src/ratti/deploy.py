@@ -198,11 +198,30 @@ def front_end_program(sources: FeatureSources) -> Program:
 void {name}_features_arena(int8_t *arena);
 void {name}_features_arena(int8_t *arena)
 {{
-    {name}_features((const int16_t *)(const void *)arena, arena + {codes_at}, arena + {work_at});
+    {name}_features((const {sources.sample_ctype} *)(const void *)arena, arena + {codes_at}, arena + {work_at});
 }}
 """
     return Program({**sources.files, "arena.c": entry}, f"{name}_features_arena", work_at + sources.work_bytes,
                    (Slot(0, sources.samples_bytes),), (Slot(codes_at, sources.codes_bytes),), ("features",))
+
+
+def sense_program(sources: FeatureSources, net: Deployment) -> Program:
+    """Front end and net in one image, to be linked: its flash is what both take together."""
+    inside = net.program
+    name, entry = sources.name, f"{sources.name}_sense"
+    text = f"""#include "{name}_features.h"
+
+void {inside.entry}(int8_t *arena);
+void {entry}(int8_t *arena);
+void {entry}(int8_t *arena)
+{{
+    {name}_features((const {sources.sample_ctype} *)(const void *)arena, arena, arena);
+    {inside.entry}(arena);
+}}
+"""
+    files = {**inside.sources, **sources.files, f"{name}_sense.c": text}
+    steps = ("features", "net")
+    return Program(files, entry, inside.arena_bytes, inside.inputs, inside.outputs, steps)
 
 
 def trade_off(

@@ -1,16 +1,16 @@
-"""What users call MODEL: a `.tflite` or `.onnx` file, a bundle folder, or a net's id."""
+"""What users call MODEL: a `.tflite`, `.onnx` or `.pt2` file, a bundle folder, or a net's id."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from .errors import FormatError, InputError
-from .formats import onnx, tflite
+from .formats import onnx, tflite, torch_export
 from .graph.ir import Graph
 
 BUNDLE_MODEL, BUNDLE_NET, BUNDLE_WEIGHTS = "model.tflite", "net.yaml", "weights.safetensors"
-READERS = {".tflite": tflite.read, ".onnx": onnx.read}
-WHAT = "a .tflite or .onnx file, a bundle folder or a net's id"
+READERS = {".tflite": tflite.read, ".onnx": onnx.read, ".pt2": torch_export.read}
+WHAT = "a .tflite, .onnx or .pt2 file, a bundle folder or a net's id"
 
 
 def load(model: str | Path | Graph) -> Graph:
@@ -28,7 +28,7 @@ def load(model: str | Path | Graph) -> Graph:
     if path.is_file():
         reader = READERS.get(path.suffix)
         if reader is None:
-            raise FormatError(f"'{path}' is no .tflite or .onnx file; ratti reads {WHAT}")
+            raise FormatError(f"'{path}' is no .tflite, .onnx or .pt2 file; ratti reads {WHAT}")
         return reader(path)
     return _from_id(str(model))
 

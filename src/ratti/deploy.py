@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .device import cores, toolchain
+from .device.image import Image
 from .device.measure import Measurement, measure
 from .device.program import Program, Slot
 from .emit import c, rust
@@ -257,15 +258,36 @@ def why_not_run(deployment: Deployment, target: Target) -> str:
     )
 
 
+def within_flash(
+    graph: Graph, target: Target, deployment: Deployment, optimize: str = "speed", flash_limit: int | None = None
+) -> Deployment:
+    """`deployment`, where it is not run, with kernels given up as `deploy` gives them up for a lack of flash."""
+    flash = min(flash_limit or target.flash_bytes, target.flash_bytes)
+    best, best_bytes = deployment, _image(deployment, target, optimize).flash_bytes
+    lean: set[str] = set()
+    size = best_bytes
+    while size > flash and (given_up := _give_up(deployment.plan, size - flash)):
+        lean |= given_up
+        deployment = prepare(graph, target.isa, optimize=optimize, lean=lean)
+        size = _image(deployment, target, optimize).flash_bytes
+        best, best_bytes = min((best, best_bytes), (deployment, size), key=lambda found: found[1])
+    return best
+
+
+def _image(deployment: Deployment, target: Target, optimize: str) -> Image:
+    """The linked firmware; with larger memories where it does not fit."""
+    try:
+        return toolchain.build(deployment.program, target, optimize).image
+    except DoesNotFitError:
+        return toolchain.build(deployment.program, target.roomy(), optimize).image
+
+
 def compile_only(deployment: Deployment, target: Target, reason: str, optimize: str = "speed") -> Compiled:
     """RAM (without the stack) and flash of what is not run, for `reason`; every other figure is absent.
 
     Where the core has no compiler, flash is that of its stand-in's code (`device.cores`); the weights alone are exact.
     """
-    try:
-        image = toolchain.build(deployment.program, target, optimize).image
-    except DoesNotFitError:
-        image = toolchain.build(deployment.program, target.roomy(), optimize).image
+    image = _image(deployment, target, optimize)
     absent = ("instructions", "cycles", "latency", "energy")
     has_compiler = not cores.load(target.core).absent
     flash = How.EMULATED if has_compiler else How.ESTIMATED

@@ -9,14 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from .. import models, targets
-from ..deploy import Compiled, Deployment, Trade, compile_only, deploy, outputs_of, prepare, trade_off, why_not_run
+from ..deploy import (
+    Compiled,
+    Deployment,
+    Trade,
+    compile_only,
+    deploy,
+    outputs_of,
+    prepare,
+    trade_off,
+    why_not_run,
+    within_flash,
+)
 from ..device.measure import Measurement, Span, StepFigures
 from ..errors import InputError, RattiError
 from ..graph import interpreter, passes
 from ..graph.assume import NOTE, assume_int8
 from ..graph.ir import Graph
 from ..graph.passes import Saving
-from ..plan import Plan, Step, Stream
+from ..plan import Patches, Plan, Step, Stream
 from ..samples import front_end_of, make_inputs
 from ..targets import Target
 from ..types import How
@@ -156,6 +167,7 @@ def _check(label: str, graph: Graph, device: Target, limits: Limits, optimize: s
     sensor = front_end_of(graph)
     reason = why_not_run(deployment, device)
     if reason:
+        deployment = within_flash(graph, device, deployment, optimize, limits.flash_bytes)
         compiled = compile_only(deployment, device, reason, optimize)
         result = _result(label, graph, device, deployment.plan, compiled, limits, optimize)
         if sensor is None:
@@ -237,8 +249,8 @@ def _result(
         "limit": min(limits.flash_bytes or device.flash_bytes, device.flash_bytes),
     }
     layers = tuple(
-        _layer(stream, steps, figures)
-        for (stream, steps), figures in zip(plan.calls, run.steps if run else [None] * len(plan.calls), strict=True)
+        _layer(plan, group, steps, figures)
+        for (group, steps), figures in zip(plan.calls, run.steps if run else [None] * len(plan.calls), strict=True)
     )
     how = {k: v.value for k, v in m.how.items()}
     cycles, latency_span, energy_span = (run.cycles, run.latency_ms, run.energy_uj) if run else (None, None, None)
@@ -266,18 +278,21 @@ def _result(
     return replace(result, advice=tuple(advise(result, plan)))
 
 
-def _layer(stream: Stream | None, steps: Sequence[Step], figures: StepFigures | None) -> Layer:
+def _layer(
+    plan: Plan, group: Stream | Patches | None, steps: Sequence[Step], figures: StepFigures | None
+) -> Layer:
     first, last = steps[0], steps[-1]
+    weights = {id(o.data): o.type.bytes for s in steps for o in s.work.operands if o.data is not None}
     return Layer(
-        name=first.node.name if stream is None else f"{first.node.name} to {last.node.name}",
-        op=first.node.op.name if stream is None else "stream",
-        kernel=first.kernel.name if stream is None else f"{len(steps)} layers in {stream.bands} bands",
+        name=first.node.name if group is None else " to ".join(plan.ends_of(group)),
+        op=first.node.op.name if group is None else group.kind,
+        kernel=first.kernel.name if group is None else f"{group.layers} layers in {group.words}",
         shape="x".join(map(str, last.work.output.shape[1:])),
         macs=sum(s.work.macs for s in steps),
         instructions=figures.instructions if figures else None,
         cycles=round(figures.cycles.low) if figures and figures.cycles else None,
         ram=max(s.live_bytes for s in steps),
-        weights=sum(o.type.bytes for s in steps for o in s.work.operands if o.data is not None),
+        weights=sum(weights.values()),
     )
 
 

@@ -35,6 +35,19 @@ class Box:
     inner: tuple[Dimension, ...]
 
 
+def runs(box: Box, row_bytes: int) -> tuple[Array, int, Array]:
+    """Where the kernel copies from, how many bytes at once, and where to, in its order: (n,), a number, (n,)."""
+    row = np.arange(box.rows)
+    source = box.in_offset + box.in_row * row
+    place = (box.row_first + box.row_step * row) * row_bytes + box.out_offset
+    length = box.inner[-1][0] if box.inner and box.inner[-1][1:] == (1, 1) else 1
+    for count, in_step, out_step in box.inner[:-1] if length > 1 else box.inner:
+        steps = np.arange(count)
+        source = (source[:, None] + steps * in_step).ravel()
+        place = (place[:, None] + steps * out_step).ravel()
+    return source, length, place
+
+
 @lru_cache(maxsize=256)
 def boxes(work: Work) -> tuple[Box, ...] | None:
     """The boxes that make up the output of a `Move`; None where its operands do not lie in boxes of few dimensions."""

@@ -108,6 +108,12 @@ def read(path: Path) -> Recipe:
     return _struct(Recipe, table, where)
 
 
+def identifier(source: str) -> str:
+    """A recipe's name for data, from their path."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", Path(source).stem).strip("_") or "model"
+    return f"model_{name}" if name[0].isdigit() else name
+
+
 def train_config(model: ModelRecipe) -> Any:
     """The TrainConfig of a model recipe."""
     try:

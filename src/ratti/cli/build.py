@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -70,8 +69,7 @@ def _recipe(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
     for target in targets:
         load(target)
     limits(arguments)  # before anything is loaded
-    name = re.sub(r"[^A-Za-z0-9]+", "_", Path(source).stem).strip("_") or "model"
-    name = name if not name[0].isdigit() else f"model_{name}"
+    name = recipe.identifier(source)
     net = arguments.net or _choose(arguments, targets)
     model = recipe.ModelRecipe(net, targets, train)
     out = arguments.out or f"runs/{name}"

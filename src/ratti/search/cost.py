@@ -90,6 +90,12 @@ class CostModel:
         """The cost of one net."""
         return self.many([spec])[0]
 
+    def floor(self, spec: NetSpec) -> tuple[int, int]:
+        """Bytes of RAM and flash that the net takes at least: the planner's arena, the weights. Nothing is compiled."""
+        plan = self.plan(run_pipeline(random_graph(spec)), FEATURES[self.target.isa])
+        weights = sum(o.type.bytes for s in plan.steps for o in s.work.operands if o.data is not None)
+        return plan.arena_bytes, weights
+
     def many(self, specs: Sequence[NetSpec]) -> list[Cost]:
         """Costs of nets; what is new in all of them is compiled together."""
         features = FEATURES[self.target.isa]

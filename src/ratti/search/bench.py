@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -56,10 +57,20 @@ class Outcome:
     accuracy: float | None = None
     seconds: float = 0.0
     cost_seconds: float = 0.0  # of them, to find out the cost
+    epoch_seconds: float = 0.0  # of training, about
 
     @property
     def fits(self) -> bool:
         return not broken(self.excess)
+
+
+def hopeless(space: Space, choice: Choice, budget: Budget) -> bool:
+    """True where a single activation is over the RAM, or the weights at a byte each are over the flash: no plan that
+    runs layer by layer can help that. It says so in a millisecond.
+    """
+    spec = space.spec(choice)
+    largest = max(math.prod(shape) for _, layer, shapes in spec.layers for shape in (*shapes, layer.output_shape(*shapes)))
+    return largest > budget.ram or spec.parameters > budget.flash
 
 
 def measured(bench: Bench, choice: Choice) -> Outcome:
@@ -89,7 +100,8 @@ class Evaluate(Task):
             return outcome
         config = replace(bench.config, seed=self.seed)
         trained = train(bench.space.spec(self.choice), bench.dataset(self.choice), config, progress=False)
-        return replace(outcome, accuracy=trained.val.accuracy, seconds=time.monotonic() - start)
+        return replace(outcome, accuracy=trained.val.accuracy, seconds=time.monotonic() - start,
+                       epoch_seconds=trained.seconds / len(trained.history))
 
 
 @dataclass(frozen=True)

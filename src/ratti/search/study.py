@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import InputError, MissingDependencyError, RattiError
 from . import strategies
-from .bench import Bench, Measure, Outcome
+from .bench import Bench, Measure, Outcome, hopeless
 from .budget import broken
 from .cost import Cost, LayerCost
 from .spaces import Choice
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 STUDY = "search"
 FILE = "study.db"
 FAILURES = 5  # of tasks in a row, that end a search
+LEAST_TRIALS = 8  # whatever the time, so that there is a front
 REPEATS = 200  # in a row: the sampler has nothing new
 OVER = 1e15  # the work of a net that was not measured, since it is too large
 SMALL_NETS = 24  # near the smallest, that are looked at where the smallest breaks a limit
@@ -135,6 +136,10 @@ class Search:
         """Whether a candidate was evaluated, or is being evaluated."""
         return _key(choice) in self._tried
 
+    def hopeless(self, choice: Choice) -> bool:
+        """Whether a candidate is over the limits whatever is planned; it need not become a trial."""
+        return hopeless(self.space, choice, self.budget)
+
     def feasible(self) -> Infeasible | None:
         """None where some net is within the limits. Else the one that comes nearest, among the smallest.
 
@@ -198,7 +203,10 @@ class Search:
     def _over(self) -> bool:
         # What is being evaluated counts: so a limit on trials is exact.
         begun = len(self._trials) + len(self._flying)
-        return self.left <= 0 or (self._most is not None and begun >= self._most)
+        if self._most is not None and begun >= self._most:
+            return True
+        late = self.left <= 0 and (begun >= LEAST_TRIALS or self.spent > 2 * self._seconds)
+        return late and any(t.fits for t in self._trials) or self.spent > 4 * self._seconds
 
     def _begin(self) -> bool:
         """Asks for a candidate and sends it to a worker; False where there is none left."""

@@ -36,8 +36,9 @@ SCHEMA = "ratti.search/1"
 SIDE = 64  # of pictures in a folder, where nothing is said
 SHARES = (0.5, 0.75, 1.0)  # of the largest size, that pictures are tried in
 LEAST_SIDE = 24  # smaller pictures stay as they are
-MOST_EPOCHS = 60  # of a finalist
-WHOLE_SECONDS = 25.0  # to compile, run and bundle a finalist, about
+FINAL_EPOCHS = 25  # of a finalist, that time is kept for
+MOST_EPOCHS = 60
+WHOLE_SECONDS = 12.0  # to compile, run and bundle a finalist, about
 COMPARED = 200  # nets that are ranked on a second device
 Say = Callable[[str], None]
 
@@ -189,8 +190,7 @@ class _Job:
 
     def _reserve(self, trials: Sequence[Trial], pool: Pool) -> float:
         """Seconds that the finalists will need, at most half of all."""
-        seconds = [t.outcome.seconds for t in trials if t.fits]
-        each = 4 * max(seconds, default=0.0)
+        each = FINAL_EPOCHS * max((t.outcome.epoch_seconds for t in trials if t.fits), default=0.0)
         rounds = math.ceil(self.request.finalists / pool.size)
         return min(rounds * each + self.request.finalists * WHOLE_SECONDS, self.request.minutes * 30)
 
@@ -232,7 +232,7 @@ class _Job:
 
     def _train(self, chosen: Sequence[Trial], pool: Pool, left: float) -> None:
         """Trains the finalists by all workers, where `build` finds them; as long as there is time."""
-        each = max(t.outcome.seconds for t in chosen) / self.request.epochs
+        each = max(t.outcome.epoch_seconds for t in chosen)
         rounds = math.ceil(len(chosen) / pool.size)
         room = (left - len(chosen) * WHOLE_SECONDS) / rounds
         plan = self.out / "final.json"  # a resumed search trains on, whatever time is left

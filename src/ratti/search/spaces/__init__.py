@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 
 from ... import registry
+from ...errors import InputError
 from .base import Choice, Part, Space, Task
 
 __all__ = ["Choice", "Part", "Space", "Task", "load", "names", "suited"]
@@ -33,6 +34,10 @@ def load(name: str, task: Task) -> Space:
 
 
 def suited(task: Task, ram_bytes: int) -> str:
-    """The space to begin with: the first that takes the task's inputs and is made for so much RAM."""
-    fits = [n for n in names() if _class(n).takes(task.shapes[-1]) and ram_bytes >= _class(n).ram_bytes]
-    return max(fits or names(), key=lambda n: (_class(n).ram_bytes, -_class(n).order))
+    """The space to begin with: made for such inputs, and for the most RAM that is not more than there is."""
+    shape = task.shapes[-1]
+    able = [n for n in names() if _class(n).takes(shape)]
+    meant = [n for n in able if _class(n).suits(shape) and _class(n).ram_bytes <= ram_bytes]
+    if not able:
+        raise InputError(f"no space takes inputs of {shape} (H, W, C): they are too small")
+    return max(meant or able, key=lambda n: (_class(n).ram_bytes, -_class(n).order))

@@ -69,6 +69,11 @@ class Space(ABC):
         """Whether the nets take inputs of `shape`."""
         return min(shape[:2]) > 1
 
+    @classmethod
+    def suits(cls, shape: Shape) -> bool:
+        """Whether the space is meant for such inputs: what is taken where the user names none."""
+        return cls.takes(shape)
+
     @abstractmethod
     def choices(self, task: Task) -> Mapping[str, tuple[Value, ...]]:
         """The choices beside that of the input, each with its options, cheapest first."""

@@ -28,6 +28,10 @@ class MobileNet(Space):
     def takes(cls, shape: Shape) -> bool:
         return min(shape[:2]) >= 8
 
+    @classmethod
+    def suits(cls, shape: Shape) -> bool:
+        return cls.takes(shape) and max(shape[:2]) <= 2 * min(shape[:2])  # a picture, no spectrogram
+
     def choices(self, task: Task) -> Mapping[str, tuple[Value, ...]]:
         found: dict[str, tuple[Value, ...]] = {WIDTH: WIDTHS}
         for k in range(1, len(STAGES) + 1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..spaces import Choice
 from .base import Strategy
 
-TRIES = 1000  # for a candidate that was not tried before
+TRIES = 5000  # for a candidate that was not tried before
 
 
 class Random(Strategy):
@@ -16,6 +16,6 @@ class Random(Strategy):
         rng = self.search.rng()
         for _ in range(TRIES):
             choice = self.search.space.sample(rng)
-            if not self.search.tried(choice):
+            if not self.search.tried(choice) and not self.search.hopeless(choice):
                 return choice
         return None

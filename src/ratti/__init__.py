@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from .verbs.build import build as build
     from .verbs.check import check as check
     from .verbs.export import export as export
+    from .verbs.search import search as search
     from .verbs.verify import verify as verify
 
 __version__ = "0.1.0"
 
-_VERBS = ("build", "check", "export", "verify")
+_VERBS = ("build", "check", "export", "search", "verify")
 
 __all__ = ["__version__", *_VERBS]
 

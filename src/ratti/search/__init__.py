@@ -7,5 +7,22 @@
     workers                   where candidates are evaluated: local processes or Ray
     learned                   what can be read off the trials
 
-Costs reach this package as a function (`cost.Meter`); it never imports `device`.
+Costs reach this package as a function (`plan.Meter`); it never imports `device`.
 """
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+
+class _Package(ModuleType):
+    """`ratti.search(data, target, …)` is the verb, as for all others: this package of its name can be called."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return import_module("ratti.verbs.search").search(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -69,7 +69,8 @@ def hopeless(space: Space, choice: Choice, budget: Budget) -> bool:
     runs layer by layer can help that. It says so in a millisecond.
     """
     spec = space.spec(choice)
-    largest = max(math.prod(shape) for _, layer, shapes in spec.layers for shape in (*shapes, layer.output_shape(*shapes)))
+    shapes = (s for _, layer, taken in spec.layers for s in (*taken, layer.output_shape(*taken)))
+    largest = max(math.prod(s) for s in shapes)
     return largest > budget.ram or spec.parameters > budget.flash
 
 

@@ -128,7 +128,8 @@ class Paths:
                 break
         spec = self.space.spec(self.largest)
         start, shape = starts[part], spec.shapes[starts[part]]
-        modules, names = [], {}
+        modules: list[_Block] = []
+        names: dict[str, str] = {}
         with torch.device("meta"):
             for k, block in enumerate(blocks):
                 wires = block.wires(shape)
@@ -143,11 +144,15 @@ class _Block(nn.Module):
         super().__init__()
         self.block = block
 
+    def forward(self, x: Tensor, numbers: Tensor | None) -> Tensor:
+        out: Tensor = self.block(x, numbers)
+        return out
+
 
 class _Chain(nn.Sequential):
     """Blocks one behind the other; each is given the numbers too."""
 
     def forward(self, x: Tensor, numbers: Tensor | None = None) -> Tensor:
         for child in self:
-            x = child.block(x, numbers)
+            x = child(x, numbers)
         return x

@@ -101,7 +101,7 @@ class Search:
         kind = strategies.load(strategy)
         self._study = _open(bench, {**identity, "strategy": strategy, "seed": str(seed)}, resume)
         self._before = float(self._study.user_attrs.get("seconds", 0.0))
-        self._trials = [_read(t) for t in self._finished()]
+        self._trials = [_read(t) for t in self._finished()]  # by number
         self._flying: dict[int, tuple[optuna.Trial, Choice]] = {}
         self._tried = {_key(t.choice) for t in self._trials}
         self._failures = 0
@@ -121,7 +121,7 @@ class Search:
         return self._seconds - self.spent - self._reserve(self._trials)
 
     def trials(self) -> tuple[Trial, ...]:
-        """All that were told, in the order of their answers."""
+        """All that were told, by number."""
         return tuple(self._trials)
 
     def front(self) -> tuple[Trial, ...]:
@@ -206,7 +206,7 @@ class Search:
         if self._most is not None and begun >= self._most:
             return True
         late = self.left <= 0 and (begun >= LEAST_TRIALS or self.spent > 2 * self._seconds)
-        return late and any(t.fits for t in self._trials) or self.spent > 4 * self._seconds
+        return (late and any(t.fits for t in self._trials)) or self.spent > 4 * self._seconds
 
     def _begin(self) -> bool:
         """Asks for a candidate and sends it to a worker; False where there is none left."""
@@ -254,6 +254,7 @@ class Search:
         self._study.set_user_attr("seconds", self.spent)
         before = self.front()
         self._trials.append(found)
+        self._trials.sort(key=lambda t: t.number)
         if self.front() != before:
             self.say(self._progress(found))
 
@@ -306,7 +307,7 @@ def _open(bench: Bench, identity: Mapping[str, str], resume: bool) -> optuna.Stu
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = bench.folder / FILE
     if path.exists() and not resume:
-        raise InputError(f"'{bench.folder}' holds a search already: go on with --resume, or take another folder (--out)")
+        raise InputError(f"'{bench.folder}' holds a search: go on with --resume, or take another folder (--out)")
     bench.folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(storage=f"sqlite:///{path}", study_name=STUDY, load_if_exists=True,
                                 directions=["maximize", "minimize"])

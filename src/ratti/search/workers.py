@@ -139,13 +139,14 @@ class LocalPool(Pool):
         answers: list[tuple[int, Any]] = []
         for pipe in wait(list(busy), seconds) if busy else []:
             worker = busy[pipe]  # type: ignore[index]
-            assert worker.task is not None
+            number = worker.task
+            assert number is not None
             try:
-                answers.append((worker.task, worker.pipe.recv()))
+                answers.append((number, worker.pipe.recv()))
                 worker.task = None
             except (EOFError, OSError):
                 worker.process.join(5)
-                answers.append((worker.task, Lost(f"worker {worker.process.pid} ended ({worker.process.exitcode})")))
+                answers.append((number, Lost(f"worker {worker.process.pid} ended ({worker.process.exitcode})")))
                 worker.pipe.close()
                 self._workers[self._workers.index(worker)] = self._start()
         self._feed()
@@ -213,7 +214,7 @@ class RayPool(Pool):
                 ray.init(**({"address": address, "log_to_driver": False} if address else quiet))
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise InputError(f"no Ray cluster at {address}: {error}") from None
-        self.size = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self.size = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         self._bench = ray.put(bench)
         # A task that loses its worker is answered as lost, not repeated unseen.
         self._run: Any = ray.remote(num_cpus=1, max_retries=0)(attempt)
@@ -233,6 +234,8 @@ class RayPool(Pool):
         for reference in done:
             try:
                 answer = self._ray.get(reference)
+            except self._ray.exceptions.RayTaskError as error:  # not in the task, but on its way there or back
+                answer = Failed(str(error))
             except self._ray.exceptions.RayError as error:
                 answer = Lost(str(error).splitlines()[0])
             answers.append((self._pending.pop(reference), answer))

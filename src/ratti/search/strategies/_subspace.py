@@ -47,7 +47,7 @@ def _choose(search: Search) -> dict[str, Any]:
     if not wanted:  # the limits are tight: the least of each
         return {"fixed": {k: space.options[k][0] for k in keys}, "subspaces": []}
     outcomes = iter(search.measure([c for _, drawn in wanted for c in drawn], each))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for fixed, drawn in wanted:
         found = [next(outcomes) for _ in drawn]
         work = sorted(o.cost.work for o in found if o.fits and o.cost is not None)

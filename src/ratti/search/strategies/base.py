@@ -27,7 +27,7 @@ class Strategy(ABC):
         """Optuna's sampler, where the strategy is one; its proposals are then taken as they come."""
         return None
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027  # most strategies have nothing to prepare
         """What comes before the first candidate. It must go on where it was when the search is resumed."""
 
     @abstractmethod

@@ -128,7 +128,7 @@ class LearnPaths(Task):
                     x = tensors(dataset, replace(batch, x=augment(batch.x, rng)))
                     weights.zero_grad(set_to_none=True)
                     logits = paths.single(paths.sample(rng), *x)
-                    torch.nn.functional.cross_entropy(logits, torch.tensor(batch.y)).backward()
+                    torch.nn.functional.cross_entropy(logits, torch.tensor(batch.y)).backward()  # type: ignore[no-untyped-call]
                     weights.step()
                     if time.monotonic() - start > self.seconds:
                         break
@@ -145,7 +145,7 @@ class LearnPaths(Task):
                     choices.zero_grad(set_to_none=True)
                     loss = torch.nn.functional.cross_entropy(
                         paths.paired(pair, rng, *tensors(dataset, batch)), torch.tensor(batch.y))
-                    (loss + penalty * paths.expected(pair)).backward()
+                    (loss + penalty * paths.expected(pair)).backward()  # type: ignore[no-untyped-call]
                     choices.step()
         return {"rounds": rounds, "share": share, "loads": loads, "probabilities": paths.probabilities(),
                 "penalty": penalty}

@@ -1,6 +1,6 @@
 """TinyNAS: first the search space, then one set of weights for all its nets, then evolution inside the limits.
 
-Lin et al. 2020, "MCUNet", section 3.1 (`_subspace`, and evolution with mutation and crossover); weights as in Cai et al.
+Lin et al. 2020, "MCUNet", section 3.1 (`_subspace`, and evolution by mutation and crossover); weights as in Cai et al.
 2020, "Once-for-All" (`supernet`). Candidates are judged by their slice of the weights on the validation part.
 """
 

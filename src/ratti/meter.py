@@ -82,12 +82,12 @@ class _Bench:
 
     @classmethod
     def of(cls, steps: Sequence[Step]) -> _Bench:
-        rng = np.random.default_rng(0)
         offsets: dict[str, int] = {}
         pieces: list[Array] = []
         end = 0
         renamed = []
         for k, step in enumerate(steps):
+            rng = np.random.default_rng(0)  # a layer's operands do not depend on its company
             named: Mapping[str, str] = {n: f"v{k}_{n}" for n in step.inputs}
             variable = [o.type for o in step.work.operands if o.data is None]
             types = dict(zip(step.inputs, variable, strict=True))

@@ -132,10 +132,9 @@ class CostModel:
         self._load([k for k in steps if k not in self._figures])
         new = {k: s for k, s in steps.items() if k not in self._figures}
         if new:
-            figures = self.meter(list(new.values()))
+            self._save(new, self.meter(list(new.values())))
             self.measured += len(new)
-            self._figures |= dict(zip(new, figures, strict=True))
-            self._save(new)
+            self._load(list(new))  # where another process was first, its figures count for all
         return [self._sum(p) for p in plans]
 
     def _sum(self, plan: Plan) -> Cost:
@@ -185,9 +184,12 @@ class CostModel:
             for key, *values in self._database().execute(query, some):
                 self._figures[key] = LayerFigures(*values)
 
-    def _save(self, steps: Mapping[str, Step]) -> None:
+    def _save(self, steps: Mapping[str, Step], figures: Sequence[LayerFigures]) -> None:
         marks = ",".join("?" * (7 + len(FIELDS)))
-        rows = [(key, self.target.id, *description(step), *astuple(self._figures[key])) for key, step in steps.items()]
+        rows = [
+            (key, self.target.id, *description(step), *astuple(own))
+            for (key, step), own in zip(steps.items(), figures, strict=True)
+        ]
         with self._database() as transaction:
             transaction.executemany(f"INSERT OR IGNORE INTO layers VALUES ({marks})", rows)
 

@@ -30,7 +30,7 @@ from ratti.search.bench import Bench, Evaluate, Outcome, Task  # noqa: E402
 from ratti.search.budget import Budget, broken  # noqa: E402
 from ratti.search.cost import CostModel  # noqa: E402
 from ratti.search.learned import options, rank_correlation  # noqa: E402
-from ratti.search.study import Search  # noqa: E402
+from ratti.search.study import Search, infeasible  # noqa: E402
 from ratti.search.workers import Failed, LocalPool, Lost, Pool, RayPool, open_pool  # noqa: E402
 from ratti.train import TrainConfig  # noqa: E402
 
@@ -72,7 +72,7 @@ def make(bench: Bench, pool: Pool, strategy: str = "random", most: int = 6, resu
     s if s == "random" else pytest.param(s, marks=pytest.mark.slow) for s in strategies.names()])
 def test_every_strategy_keeps_the_limits_and_goes_on(strategy: str, bench: Bench, pool: LocalPool) -> None:
     search = make(bench, pool, strategy)
-    assert search.feasible() is None
+    assert infeasible(bench, pool) is None
     search.run()
     first = search.trials()
     assert len(first) == 6
@@ -114,7 +114,7 @@ def test_limits_that_nothing_meets_are_recognized(bench: Bench) -> None:
                                                              ("instructions",))):
         tight = replace(bench, budget=budget)
         with LocalPool(1, tight) as pool:
-            answer = make(tight, pool, resume=True).feasible()
+            answer = infeasible(tight, pool)
         assert answer is not None
         assert answer.broken == names
         assert answer.least == min((answer.least, bench.costs(bench.space.spec(bench.space.smallest()))),
@@ -127,7 +127,7 @@ def test_a_limit_without_a_figure_is_refused(bench: Bench, figures: Path) -> Non
     costs = CostModel(device, LayerMeter(device, watched=False), figures)
     other = replace(bench, costs=costs, budget=Budget(1 << 16, 1 << 18, latency=10.0))
     with LocalPool(1, other) as pool, pytest.raises(InputError, match=r"no figure of latency.*--max-instructions"):
-        make(other, pool).feasible()
+        infeasible(other, pool)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ LEAST_TRIALS = 8  # whatever the time, so that there is a front
 REPEATS = 200  # in a row: the sampler has nothing new
 OVER = 1e15  # the work of a net that was not measured, since it is too large
 SMALL_NETS = 24  # near the smallest, that are looked at where the smallest breaks a limit
+SHOWN = 4  # nets of the front, in a line of progress
 Say = Callable[[str], None]
 
 
@@ -140,27 +141,6 @@ class Search:
         """Whether a candidate is over the limits whatever is planned; it need not become a trial."""
         return hopeless(self.space, choice, self.budget)
 
-    def feasible(self) -> Infeasible | None:
-        """None where some net is within the limits. Else the one that comes nearest, among the smallest.
-
-        InputError where the target has no figure to hold against a limit.
-        """
-        smallest = self.space.smallest()
-        rng = np.random.default_rng(self.seed)
-        near = [smallest, *(self.space.mutate(smallest, rng, 0.05) for _ in range(SMALL_NETS))]
-        best: tuple[float, Choice, Cost] | None = None
-        for k in range(0, len(near), 8) if len(near) > 1 else [0]:
-            some = near[:1] if k == 0 else near[k - 8 : k]
-            for choice, cost in zip(some, self.pool.map([_Cost(tuple(some))])[0], strict=True):
-                excess = self.budget.excess(cost)
-                over = sum(max(e, 0.0) for e in excess.values())
-                if not over:
-                    return None
-                if best is None or over < best[0]:
-                    best = over, choice, cost
-        assert best is not None
-        return Infeasible(tuple(broken(self.budget.excess(best[2]))), best[2])
-
     def run(self) -> None:
         """Tries candidates until the time is over, or nothing is left to try."""
         self._settle()
@@ -261,6 +241,7 @@ class Search:
     def _progress(self, new: Trial) -> str:
         done = sum(t.fits for t in self._trials)
         rows = [f"{t.accuracy:.1%} at {t.work / 1e6:.3g} M" for t in self.front()]
+        rows = [*rows[:SHOWN], f"and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else rows
         clock = f"{self.spent / 60:.1f} of {self._seconds / 60:.1f} min"
         return f"{clock}, {len(self._trials)} tried, {done} within the limits; front: {'; '.join(rows)}"
 
@@ -283,6 +264,26 @@ class _Cost(Measure):
 
     def run(self, bench: Bench) -> list[Cost]:  # type: ignore[override]
         return bench.costs.many([bench.space.spec(c) for c in self.choices])
+
+
+def infeasible(bench: Bench, pool: Pool, seed: int = 0) -> Infeasible | None:
+    """None where some net is within the limits. Else the one that comes nearest, among the smallest.
+
+    InputError where the target has no figure to hold against a limit.
+    """
+    smallest = bench.space.smallest()
+    rng = np.random.default_rng(seed)
+    near = [bench.space.mutate(smallest, rng, 0.05) for _ in range(SMALL_NETS)]
+    best: tuple[float, Cost] | None = None
+    for some in ([smallest], near):  # the others only where the smallest does not do
+        for cost in pool.map([_Cost(tuple(some))])[0]:
+            over = sum(max(e, 0.0) for e in bench.budget.excess(cost).values())
+            if not over:
+                return None
+            if best is None or over < best[0]:
+                best = over, cost
+    assert best is not None
+    return Infeasible(tuple(broken(bench.budget.excess(best[1]))), best[1])
 
 
 def front(trials: Sequence[Trial]) -> tuple[Trial, ...]:

@@ -21,7 +21,7 @@ from ..search.bench import Bench, Task
 from ..search.budget import Budget
 from ..search.cost import CostModel
 from ..search.spaces import Choice
-from ..search.study import Search, Trial
+from ..search.study import Search, Trial, infeasible
 from ..search.workers import Pool, open_pool
 from ..targets import Target
 from ..types import Shape
@@ -38,6 +38,7 @@ SHARES = (0.5, 0.75, 1.0)  # of the largest size, that pictures are tried in
 LEAST_SIDE = 24  # smaller pictures stay as they are
 FINAL_EPOCHS = 25  # of a finalist, that time is kept for
 MOST_EPOCHS = 60
+USEFUL = 0.85  # of the best accuracy: nets of the front below it are finished last
 WHOLE_SECONDS = 12.0  # to compile, run and bundle a finalist, about
 COMPARED = 200  # nets that are ranked on a second device
 Say = Callable[[str], None]
@@ -164,24 +165,28 @@ class _Job:
         request = self.request
         identity = {"data": next(iter(self.datasets.values())).digest(), "target": self.device.id,
                     "limits": str(self.budget), "space": self.space.id, "epochs": str(request.epochs)}
+        self.say(f"{self.space.id} space ({self.space.size:.3g} sets of choices), {request.strategy}, "
+                 f"{self.device.id}: {self.budget}")
+        impossible = infeasible(self.bench, pool, request.seed)
+        if impossible:
+            return self._kept(self._result(None, (), (str(impossible),), time.monotonic() - started))
         search = Search(
             self.bench, pool, request.strategy, seconds=request.minutes * 60, identity=identity, seed=request.seed,
             resume=request.resume, reserve=lambda trials: self._reserve(trials, pool), most=request.trials,
             say=self.say)
-        self.say(f"{self.space.id} space ({self.space.size:.3g} sets of choices), {search.strategy.title}, "
-                 f"{self.device.id}: {self.budget}")
-        impossible = search.feasible()
-        reasons: tuple[str, ...] = (str(impossible),) if impossible else ()
+        reasons: tuple[str, ...] = ()
         found: tuple[Found, ...] = ()
-        if not impossible:
-            search.run()
-            chosen = self._finalists(search, pool)
-            if chosen:
-                self._train(chosen, pool, request.minutes * 60 - search.spent)
-                found = self._finish(chosen)
-            if not found:
-                reasons = ("no net was found within the limits in this time: give it more --minutes",)
-        result = self._result(search, found, reasons, time.monotonic() - started, pool)
+        search.run()
+        chosen = self._finalists(search, pool)
+        if chosen:
+            self._train(chosen, pool, request.minutes * 60 - search.spent)
+            found = self._finish(chosen)
+        if not found:
+            reasons = ("no net was found within the limits in this time: give it more --minutes",)
+        return self._kept(self._result(search, found, reasons, time.monotonic() - started))
+
+    def _kept(self, result: SearchResult) -> SearchResult:
+        """The result, written to the search's folder."""
         self.out.mkdir(parents=True, exist_ok=True)
         part = self.out / ".report.json.part"
         part.write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -195,8 +200,12 @@ class _Job:
         return min(rounds * each + self.request.finalists * WHOLE_SECONDS, self.request.minutes * 30)
 
     def _finalists(self, search: Search, pool: Pool) -> list[Trial]:
-        """Nets of the front that fit when they are compiled and run whole: the most accurate, then evenly spread."""
-        waiting = list(search.front())
+        """Nets of the front that fit when they are compiled and run whole: the most accurate, then evenly spread over
+        those that are not much worse.
+        """
+        front = search.front()
+        useful = [t for t in front if t.accuracy >= USEFUL * front[0].accuracy]
+        waiting = [*useful, *(t for t in front if t not in useful)] if len(useful) < self.request.finalists else useful
         chosen: list[Trial] = []
         while waiting and len(chosen) < self.request.finalists:
             wanted = self.request.finalists - len(chosen)
@@ -261,9 +270,9 @@ class _Job:
                 dict(trial.choice)))
         return tuple(found)
 
-    def _result(self, search: Search, found: tuple[Found, ...], reasons: tuple[str, ...], seconds: float,
-                pool: Pool) -> SearchResult:
-        trials = search.trials()
+    def _result(self, search: Search | None, found: tuple[Found, ...], reasons: tuple[str, ...],
+                seconds: float) -> SearchResult:
+        trials = search.trials() if search else ()
         points = [
             {"trial": t.number, "accuracy": t.accuracy, **{k: v for k, v in asdict(t.outcome.cost).items()
                                                             if k != "layers"}, "choice": dict(t.choice)}
@@ -271,10 +280,12 @@ class _Job:
         ]
         return SearchResult(
             study=str(self.out), target=self.device.id, space=self.space.id, strategy=self.request.strategy,
-            limits=vars(self.budget), trials=len(trials), within_limits=len(points), failed=search.failed(),
-            seconds=round(seconds, 1), costs_per_second=round(search.costs_per_second(), 2), front=found,
-            points=tuple(points), options=tuple(learned.options(self.space, trials)),
-            ranks=self._ranks(trials) if self.request.compare else None, told=search.strategy.told(), reasons=reasons)
+            limits=vars(self.budget), trials=len(trials), within_limits=len(points),
+            failed=search.failed() if search else 0, seconds=round(seconds, 1),
+            costs_per_second=round(search.costs_per_second(), 2) if search else 0.0, front=found, points=tuple(points),
+            options=tuple(learned.options(self.space, trials)),
+            ranks=self._ranks(trials) if self.request.compare else None,
+            told=search.strategy.told() if search else {}, reasons=reasons)
 
     def _ranks(self, trials: Sequence[Trial]) -> dict[str, Any] | None:
         """The same nets on a second device: instructions on both, and the correlation of their ranks."""

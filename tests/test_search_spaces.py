@@ -63,7 +63,7 @@ def test_nets_take_the_task_and_keep_their_place(name: str, task: str, rng: np.r
         assert list(places) == sorted(set(places))
         for at, block in zip(places, spec.blocks, strict=True):
             assert type(largest.blocks[at]) is type(block)
-    assert len({space.spec(c) for c in drawn}) > 8
+    assert len({space.spec(c) for c in drawn}) > 5
 
 
 @each

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from ..kernels import Call, Kernel, Overlap, Work
+from ..kernels import Overlap
 from .arena import Block, least, place, shared_bytes
 from .layers import Layers
 from .plan import Plan, Step, Stream, Window
@@ -20,12 +19,6 @@ class Unit:
     begin: int
     end: int
     bands: Bands | None = None
-
-
-@lru_cache(maxsize=1024)
-def call_of(kernel: Kernel, work: Work) -> Call:
-    """The call of a kernel, kept: packing weights takes most of the time of planning."""
-    return kernel.call(work)
 
 
 def needed_bytes(layers: Layers, unit: Unit) -> int:
@@ -86,7 +79,7 @@ def _private(layers: Layers, unit: Unit, time: int) -> list[Block]:
     """Scratch and windows: what exists only while the unit runs."""
     if unit.bands is None:
         layer = layers.items[unit.begin]
-        sizes = {f"{layer.output}/scratch": call_of(layer.kernel, layer.work).scratch_bytes or 0}
+        sizes = {f"{layer.output}/scratch": layer.kernel.call(layer.work).scratch_bytes or 0}
     else:
         sizes = dict(unit.bands.bytes) | {f"{unit.bands.whole[-1]}/scratch": unit.bands.scratch_bytes}
         sizes |= {f"{name}/kept": kept for name, kept in unit.bands.kept_bytes.items()}
@@ -106,7 +99,7 @@ def _steps(layers: Layers, unit: Unit, alive: Sequence[Block], offsets: Mapping[
     for k in range(unit.begin, unit.end):
         layer, bands = layers.items[k], unit.bands
         kernel = bands.kernels[k - unit.begin] if bands else layer.kernel
-        call = call_of(kernel, layer.work)
+        call = kernel.call(layer.work)
         name, size = f"{layer.output}/scratch", call.scratch_bytes or 0
         if bands is not None:
             kept = bands.kept_bytes.get(layer.output)

@@ -106,6 +106,7 @@ class _Bench:
         plan = Plan(
             graph=builder.build([first]),
             steps=tuple(replace(s, scratch_offset=scratch_at) for s in renamed),
+            patches=None,
             streams=(),
             offsets={**offsets, first: 0},
             arena_bytes=arena,

@@ -79,6 +79,13 @@ def _ports(plan: Plan, names: Sequence[str]) -> tuple[Port, ...]:
     return tuple(ports)
 
 
+def headers(header: str) -> tuple[str, ...]:
+    """A kernel's header and those that it includes, in order of need."""
+    seen: list[str] = []
+    _include(header, seen)
+    return tuple(seen)
+
+
 def _include(header: str, seen: list[str]) -> None:
     """Kernel headers in order of need, each once."""
     for included in re.findall(r'#include "([^"]+)"', source(header)):

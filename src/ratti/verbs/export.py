@@ -9,7 +9,9 @@ from pathlib import Path
 
 from .. import models, registry, runtimes, targets
 from ..deploy import prepare, prepare_rust
-from ..emit import c_test, cpp, cpp_test, rust_test
+from ..device import linux
+from ..emit import c_test, cpp, cpp_test, projects, rust_test
+from ..emit.rust import RustCrate
 from ..errors import InputError
 from ..graph import interpreter
 from ..graph.ir import Graph
@@ -29,13 +31,14 @@ def export(
     target: str | None = None,
     name: str | None = None,
     real: Sequence[Array] = (),
+    project: Sequence[str] = (),
 ) -> list[Path]:
-    """Writes `model` as each of `kinds` (c, cpp, rust, and what the runtimes write: tflite, onnx, …) into `out`; gives
-    the paths.
+    """Writes `model` as each of `kinds` (c, cpp, rust, and what the runtimes write: tflite, onnx, …) and as each
+    `project` (cmake, arduino, …) into `out`; gives the paths.
 
     `target` chooses the kernels of C and C++; without it they run on any compiler. Rust is a crate in a folder of the
-    model's name. All files are made before the first is written. InputError for an unknown kind or target, or a name
-    that is no identifier.
+    model's name, a project a folder `<name>-<project>`. All files are made before the first is written. InputError for
+    an unknown kind, project or target, or a name that is no identifier.
     """
     writers: Mapping[str, Callable[[], Files]] = {
         "c": lambda: c_files(graph, targets.load(target).isa if target else "portable", name, real),
@@ -43,11 +46,13 @@ def export(
         "rust": lambda: rust_files(graph, name, real),
     }
     others = runtimes.kinds()
-    if not kinds:
+    if not kinds and not project:
         raise InputError(f"nothing to export: name at least one of {', '.join([*writers, *others])}")
     for kind in kinds:
         if kind not in writers and kind not in others:
             raise registry.unknown("export kind", kind, [*writers, *others])
+    for id in project:
+        projects.load(id)
     if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise InputError(f"the name '{name}' is no C identifier: letters, digits and _, not starting with a digit")
     check_folder(out)
@@ -55,6 +60,8 @@ def export(
     files: dict[str, bytes] = {}
     for kind in kinds:
         files.update(writers[kind]() if kind in writers else _runtime_files(others[kind], graph, name))
+    for id in project:
+        files.update(project_files(graph, id, targets.load(target).isa if target else "portable", name, real))
     return write_files(files, out)
 
 
@@ -104,6 +111,25 @@ def rust_files(graph: Graph, name: str | None = None, real: Sequence[Array] = ()
     crate = prepare_rust(graph, name)
     files = {**crate.files, **rust_test.emit(crate, *_vectors(graph, real))}
     return _encoded({f"{crate.name}/{path}": text for path, text in files.items()})
+
+
+def project_files(
+    graph: Graph, project: str, isa: str = "portable", name: str | None = None, real: Sequence[Array] = ()
+) -> Files:
+    """The folder `<name>-<project>`: the sources, an example on the first test vector, compiled libraries if any."""
+    module = projects.load(project)
+    inputs, outputs = _vectors(graph, real)
+    if module.LANGUAGE == "rust":
+        crate = prepare_rust(graph, name)
+        parts = projects.Parts(crate.name, crate, inputs[0], outputs[0])
+    else:
+        parts = projects.Parts(name or graph.name, prepare(graph, isa, name=name).sources, inputs[0], outputs[0])
+    files: dict[str, bytes] = {path: text.encode() for path, text in module.files(parts).items()}
+    if isinstance(parts.sources, RustCrate):
+        files.update(_encoded(rust_test.emit(parts.sources, inputs, outputs)))
+    for library in module.prebuilt(parts) if hasattr(module, "prebuilt") else ():
+        files[library.path] = linux.library(library.sources, library.abi, Path(library.path).name)
+    return {f"{parts.name}-{project}/{path}": data for path, data in files.items()}
 
 
 def _vectors(graph: Graph, real: Sequence[Array]) -> tuple[list[list[Array]], list[list[Array]]]:

@@ -1,4 +1,4 @@
-"""`ratti export --project`: what installs from packages builds and runs; of the rest the files and the C are checked."""
+"""`ratti export --project`: what installs from packages builds and runs; of the rest files and C are checked."""
 
 from __future__ import annotations
 
@@ -124,11 +124,10 @@ def test_arduino_compiles_as_the_ide_would_and_runs_on_the_core(graph: Graph, tm
     )
     sketch = (folder / "examples" / "toy_example" / "toy_example.ino").read_text()
     assert "#include <toy.h>" in sketch and "toy_example()" in sketch and sketch.count("{") == sketch.count("}")
-    entry = '#include "toy_example.h"\nvoid entry(signed char *a);\nvoid entry(signed char *a) { *a = toy_example(); }\n'
+    entry = "void entry(signed char *a);\nvoid entry(signed char *a) { *a = (signed char)toy_example(); }\n"
     files = [*folder.glob("src/*"), *folder.glob("examples/toy_example/*.[ch]")]
-    program = Program(
-        {**{f.name: f.read_text() for f in files}, "entry.c": entry}, "entry", 4, (Slot(0, 1),), (Slot(0, 1),), ("run",)
-    )
+    sources = {f.name: f.read_text() for f in files} | {"entry.c": f'#include "toy_example.h"\n{entry}'}
+    program = Program(sources, "entry", 4, (Slot(0, 1),), (Slot(0, 1),), ("run",))
     firmware = toolchain.build(program, targets.load(target), "size")
     run = emulator.run(firmware, [[np.array([9], np.uint8)]], watched=False)
     assert run.outputs[0][0].tolist() == [0] and run.instructions[0][0] > 1000

@@ -15,6 +15,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .tflite file, a bundle folder, or a net's id")
     parser.add_argument("--to", metavar="KIND,KIND", help="c, cpp, rust, tflite (default c, where no project is named)")
     parser.add_argument("--project", default="", metavar="ID,ID", help=f"a folder that builds: {', '.join(ids())}")
+    parser.add_argument("--weights", default="linked", metavar="PLACE",
+                        help="linked (default), or blob: a block that is flashed and updated by itself")
     parser.add_argument("--target", metavar="ID", help="the device whose instruction set the C kernels use")
     parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
     parser.add_argument("--name", metavar="NAME", help="prefix of files and functions (default: the model's name)")
@@ -26,6 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     projects = names(arguments.project)
     kinds = names(arguments.to) if arguments.to is not None else [] if projects else ["c"]
     out = Path(arguments.out)
-    for path in export(arguments.model, kinds, out, arguments.target, arguments.name, project=projects):
+    weights = arguments.weights
+    for path in export(
+        arguments.model, kinds, out, arguments.target, arguments.name, project=projects, weights=weights
+    ):
         print(path)
     return 0

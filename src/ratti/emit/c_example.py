@@ -18,7 +18,7 @@ def emit(sources: CSources, name: str, inputs: Sequence[Array], outputs: Sequenc
     prefix = name.upper()
     tables, writes, reads = [], [], []
     for kind, ports, values in (("input", sources.inputs, inputs), ("output", sources.outputs, outputs)):
-        for k, (port, value) in enumerate(zip(ports, values, strict=True)):
+        for k, value in enumerate(values):
             symbol, macro = f"{kind}_{k}", port_macro(prefix, kind.upper(), ports, k)
             tables.append(array(symbol, "int8_t", np.ravel(value).view(np.int8)))
             if kind == "input":

@@ -10,7 +10,8 @@ from pathlib import Path
 from .. import models, registry, runtimes, targets
 from ..deploy import prepare, prepare_rust
 from ..device import linux
-from ..emit import c_test, cpp, cpp_test, projects, rust_test
+from ..emit import blob, c_test, cpp, cpp_test, projects, rust_test
+from ..emit.parts import Parts
 from ..emit.rust import RustCrate
 from ..errors import InputError
 from ..graph import interpreter
@@ -19,6 +20,7 @@ from ..runtimes import Engine
 from ..samples import make_inputs
 from ..types import Array
 
+WEIGHTS = ("linked", "blob")
 VECTORS = 8  # extremes and random codes in the exported tests
 
 Files = Mapping[str, bytes]
@@ -32,16 +34,18 @@ def export(
     name: str | None = None,
     real: Sequence[Array] = (),
     project: Sequence[str] = (),
+    weights: str = "linked",
 ) -> list[Path]:
     """Writes `model` as each of `kinds` (c, cpp, rust, and what the runtimes write: tflite, onnx, …) and as each
     `project` (cmake, arduino, …) into `out`; gives the paths.
 
     `target` chooses the kernels of C and C++; without it they run on any compiler. Rust is a crate in a folder of the
-    model's name, a project a folder `<name>-<project>`. All files are made before the first is written. InputError for
-    an unknown kind, project or target, or a name that is no identifier.
+    model's name, a project a folder `<name>-<project>`. `weights` are `linked` into the C, or a `blob`: a block that
+    is flashed and updated by itself. All files are made before the first is written. InputError for an unknown
+    kind, project or target, or a name that is no identifier.
     """
     writers: Mapping[str, Callable[[], Files]] = {
-        "c": lambda: c_files(graph, targets.load(target).isa if target else "portable", name, real),
+        "c": lambda: c_files(graph, targets.load(target).isa if target else "portable", name, real, weights == "blob"),
         "cpp": lambda: cpp_files(graph, targets.load(target).isa if target else "portable", name, real),
         "rust": lambda: rust_files(graph, name, real),
     }
@@ -51,6 +55,10 @@ def export(
     for kind in kinds:
         if kind not in writers and kind not in others:
             raise registry.unknown("export kind", kind, [*writers, *others])
+    if weights not in WEIGHTS:
+        raise registry.unknown("place of weights", weights, WEIGHTS)
+    if weights == "blob" and (project or list(kinds) != ["c"]):
+        raise InputError("weights as a blob come with plain C: leave out other kinds and --project")
     for id in project:
         projects.load(id)
     if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
@@ -93,10 +101,16 @@ def write_files(files: Files, out: Path) -> list[Path]:
     return [out / name for name in sorted(files)]
 
 
-def c_files(graph: Graph, isa: str, name: str | None = None, real: Sequence[Array] = ()) -> Files:
+def c_files(
+    graph: Graph, isa: str, name: str | None = None, real: Sequence[Array] = (), weights_apart: bool = False
+) -> Files:
     """Header, source and test of `graph` for the instruction set `isa`; the test's first vectors are `real`."""
-    sources = prepare(graph, isa, name=name).sources
-    return _encoded({**sources.files, **c_test.emit(sources, name or graph.name, *_vectors(graph, real))})
+    sources, name = prepare(graph, isa, name=name, weights_apart=weights_apart).sources, name or graph.name
+    files = _encoded({**sources.files, **c_test.emit(sources, name, *_vectors(graph, real))})
+    if sources.weights is None:
+        return files
+    linkable = blob.linkable(name, sources.weights).encode()
+    return {**files, f"{name}_weights.bin": sources.weights, f"{name}_weights.c": linkable}
 
 
 def cpp_files(graph: Graph, isa: str, name: str | None = None, real: Sequence[Array] = ()) -> Files:
@@ -121,9 +135,9 @@ def project_files(
     inputs, outputs = _vectors(graph, real)
     if module.LANGUAGE == "rust":
         crate = prepare_rust(graph, name)
-        parts = projects.Parts(crate.name, crate, inputs[0], outputs[0])
+        parts = Parts(crate.name, crate, inputs[0], outputs[0])
     else:
-        parts = projects.Parts(name or graph.name, prepare(graph, isa, name=name).sources, inputs[0], outputs[0])
+        parts = Parts(name or graph.name, prepare(graph, isa, name=name).sources, inputs[0], outputs[0])
     files: dict[str, bytes] = {path: text.encode() for path, text in module.files(parts).items()}
     if isinstance(parts.sources, RustCrate):
         files.update(_encoded(rust_test.emit(parts.sources, inputs, outputs)))

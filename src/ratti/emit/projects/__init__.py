@@ -6,7 +6,7 @@ A project is one module, found by its name (`esp_idf` is written `esp-idf`). It 
     BUILD           the commands that build and run the example, in the project's folder
     files(parts)    its files, by path within the folder
 
-and may have `prebuilt(parts)`: compiled libraries that come with it (see `_parts.Prebuilt`).
+and may have `prebuilt(parts)`: compiled libraries that come with it (see `parts.Prebuilt`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from __future__ import annotations
 from types import ModuleType
 
 from ... import registry
-from ._parts import Parts, Prebuilt
-
-__all__ = ["Parts", "Prebuilt", "ids", "load"]
 
 
 def ids() -> tuple[str, ...]:

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..c import Port
-from ._parts import Parts, Prebuilt
+from ..parts import Parts, Prebuilt
 
 LANGUAGE = "c"
-BUILD = ('include(":{name}") in settings.gradle.kts, with this folder beside it as {name}/', "./gradlew :{name}:assemble")
+BUILD = (
+    'include(":{name}") in settings.gradle.kts, with this folder beside it as {name}/',
+    "./gradlew :{name}:assemble",
+)
 ABIS = ("arm64-v8a", "armeabi-v7a")
 _NATIVE = "src/main/cpp"
 

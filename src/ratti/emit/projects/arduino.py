@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ._parts import Parts
+from ..parts import Parts
 
 LANGUAGE = "c"
 BUILD = (

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from .._text import wrap
+from ..parts import Parts
 from ..rust import LINE, RustCrate
-from ._parts import Parts
 
 LANGUAGE = "rust"
 BUILD = ("cargo run --release --example one",)
@@ -23,7 +23,8 @@ def files(parts: Parts) -> Mapping[str, str]:
         copies.append(f"    *model.{port.name}() = {port.name.upper()};")
     for port, value in zip(crate.outputs, parts.outputs, strict=True):
         tables.append(_table(port.name, value))
-        counts.append(f"    differ += model.{port.name}().iter().zip({port.name.upper()}).filter(|(a, b)| *a != b).count();")
+        pairs = f"model.{port.name}().iter().zip({port.name.upper()})"
+        counts.append(f"    differ += {pairs}.filter(|(a, b)| *a != b).count();")
     text = _EXAMPLE.format(
         name=crate.name, tables="\n".join(tables), copies="\n".join(copies), counts="\n".join(counts)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ._parts import Parts, main
+from ..parts import Parts, main
 
 LANGUAGE = "c"
 BUILD = ("idf.py set-target esp32c3", "idf.py build flash monitor")

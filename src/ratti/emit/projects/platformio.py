@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ._parts import Parts, main
+from ..parts import Parts, main
 
 LANGUAGE = "c"
 BUILD = ("pio run -e native -t exec",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ._parts import Parts, main
+from ..parts import Parts, main
 
 LANGUAGE = "c"
 BUILD = ("west build -b BOARD example", "west flash")

@@ -1,14 +1,14 @@
-"""What a project is made from, and what several of them hold."""
+"""What a project for a build system is made from, and what several of them hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...types import Array
-from .. import c_example
-from ..c import CSources
-from ..rust import RustCrate
+from ..types import Array
+from . import c_example
+from .c import CSources
+from .rust import RustCrate
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pytest
 import host
 import toys
 from cases import samples, together, trials
-from ratti import nets, targets
+from ratti import models, nets, targets
 from ratti.deploy import apart_program, prepare
 from ratti.device import emulator, toolchain
 from ratti.device.host import build_executable
@@ -146,13 +146,13 @@ def test_new_weights_change_the_block_alone(graph: Graph, tmp_path: Path) -> Non
 
 
 @pytest.mark.toolchain
-@pytest.mark.parametrize("target", ["stm32l4r5zi", "rp2040", "esp32c3", "ch32v003"])
+@pytest.mark.parametrize("target", ["stm32l4r5zi", "rp2040", "esp32c3"])
 def test_on_emulated_cores(graph: Graph, target: str) -> None:
     """The right block runs equal, one with a flipped bit and one of another net are refused; what that costs."""
     part = targets.load(target)
     sources = prepare(graph, part.isa, weights_apart=True).sources
     assert sources.weights is not None
-    other = prepare(graph, "rv32im" if part.isa != "rv32im" else "armv6m", weights_apart=True).sources.weights
+    other = prepare(graph, "rv32im" if part.isa == "armv6m" else "armv6m", weights_apart=True).sources.weights
     assert other is not None
     values = make_inputs(graph, 3)
     wanted = [next(iter(interpreter.run(graph, row).values())) for row in values]
@@ -166,6 +166,7 @@ def test_on_emulated_cores(graph: Graph, target: str) -> None:
             assert equal == (expected == OK)
     linked = prepare(graph, part.isa).program
     plain = emulator.run(toolchain.build(linked, part), [list(values[0])], watched=False)
+    assert sum(plain.instructions[0]) > 50_000
     apart = toolchain.build(apart_program(sources, "toy", sources.weights), part)
     both = emulator.run(apart, [list(values[0])], watched=False).instructions[0]
     assert both[0] < 20 * len(sources.weights) + 500  # opening: a table look-up for each half byte
@@ -180,18 +181,17 @@ def test_every_kernel_takes_its_tables_from_a_block(features: str) -> None:
     graph, kernels = together("every", trials(features))
     c = emit(make_plan(graph, FEATURES[features], kernels=kernels), "every", apart=True)
     assert c.weights is not None
-    inputs = samples([graph.type(n) for n in graph.inputs], 2)[-3:]
+    inputs = samples([graph.type(n) for n in graph.inputs], 1)[-1:]
     outputs = [[r[n] for n in graph.outputs] for r in (interpreter.run(graph, x) for x in inputs)]
     files = {**c.files, "every_weights.c": blob.linkable("every", c.weights)}
     files |= c_test.emit(c, "every", inputs, outputs)
-    for sanitize in ("undefined", "address"):
-        program = build_executable(files, sanitize, ("-std=c99", "-O1"), optimize="size")
-        assert host.finishes(program) == (0, f"{len(inputs)} vectors equal\n")
+    program = build_executable(files, "undefined", host.QUICK)
+    assert host.finishes(program) == (0, f"{len(inputs)} vectors equal\n")
 
 
 @pytest.mark.toolchain
 def test_streams_take_the_block_along() -> None:
-    graph = run_pipeline(nets.random_graph("mobilenet_v1-0.25-96"))
+    graph = run_pipeline(models.load("mobilenet_v1-0.25-32"))
     plan = min(make_plans(graph, FEATURES["portable"]), key=lambda p: p.arena_bytes)
     assert plan.streams
     c = emit(plan, "net", apart=True)

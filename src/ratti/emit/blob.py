@@ -127,7 +127,7 @@ _OPEN = """struct {name}_weights {{
 typedef char {name}_weights_are_laid_out_as_expected[sizeof({name}_weights) == {prefix}_WEIGHTS_BYTES ? 1 : -1];
 
 /* CRC-32 of IEEE 802.3, four bits at a time. */
-static uint32_t ratti_crc32(uint32_t crc, const uint8_t *bytes, uint32_t count)
+static RATTI_NOINLINE uint32_t ratti_crc32(uint32_t crc, const uint8_t *bytes, uint32_t count)
 {{
     static const uint32_t table[16] = {{
         0x00000000u, 0x1db71064u, 0x3b6e20c8u, 0x26d930acu, 0x76dc4190u, 0x6b6b51f4u, 0x4db26158u, 0x5005713cu,

@@ -95,7 +95,7 @@ def _apart(name: str, tables: Mapping[str, Table], header: str, source_text: str
     number = blob.interface(header, source_text)
     weights = blob.block(members, number)
     line = f"void {name}_run(int8_t *arena);\n"
-    functions = f"""/* Looks at a block, of at most `room` bytes: {name.upper()}_OK and its weights, or why it is refused. */
+    functions = f"""/* Looks at a block, of at most `room` bytes: {name.upper()}_OK and its weights, or why not. */
 int {name}_open(const void *block, uint32_t room, const {name}_weights **weights);
 void {name}_run(int8_t *arena, const {name}_weights *weights);
 """

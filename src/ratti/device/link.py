@@ -188,7 +188,8 @@ void {name}_serve(int8_t *arena);
 
 static const ratti_link_slot slots[] = {{{slots}}};
 static const ratti_link_model model = {{
-    {program.entry}, {program.arena_bytes}, {{0x{model & 0xFFFFFFFF:08x}u, 0x{model >> 32:08x}u}}, {len(inputs)}, {len(outputs)}, slots,
+    {program.entry}, {program.arena_bytes}, {{0x{model & 0xFFFFFFFF:08x}u, 0x{model >> 32:08x}u}},
+    {len(inputs)}, {len(outputs)}, slots,
 }};
 
 void {name}_serve(int8_t *arena)
@@ -201,7 +202,26 @@ void {name}_serve(int8_t *arena)
     return {**own, f"{name}_link.c": text}
 
 
-def serving(program: Program, name: str, model: int, board: Mapping[str, str]) -> Program:
-    """Firmware that serves `program` over the line of a `board`: the C files with the board's functions."""
+def serving(program: Program, name: str, model: int, board: Mapping[str, str], main: bool = False) -> Program:
+    """Firmware that serves `program` over the line of a `board`: the C files with the board's functions.
+
+    With `main` it does so from reset on, and calls `void ratti_board_start(void)` of the board first.
+    """
     files = {**program.sources, **sources(program, name, model), **board}
+    if main:
+        files["board_main.c"] = _MAIN.format(name=name)
     return Program(files, f"{name}_serve", program.arena_bytes, (Slot(0, 1),), (Slot(0, 1),), ("serve",))
+
+
+_MAIN = """#include "ratti_link.h"
+
+extern int8_t ratti_arena[];
+void ratti_board_start(void);
+void {name}_serve(int8_t *arena);
+
+int main(void)
+{{
+    ratti_board_start();
+    {name}_serve(ratti_arena);
+}}
+"""

@@ -135,6 +135,7 @@ static RATTI_NOINLINE uint32_t ratti_crc32(uint32_t crc, const uint8_t *bytes, u
     }};
     const uint8_t *const end = bytes + count;
     crc = ~crc;
+    RATTI_ROLLED
     while (bytes != end) {{
         crc ^= *bytes++;
         crc = crc >> 4 ^ table[crc & 15];

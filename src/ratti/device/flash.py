@@ -38,8 +38,7 @@ class Tool:
 def _openocd(file: Path, port: str, target: str) -> list[str]:
     if target not in OPENOCD:
         known = ", ".join(sorted(OPENOCD))
-        raise InputError(f"no OpenOCD script is known for '{target or 'no target'}': flash it yourself, or name --target: "
-                         f"{known}")
+        raise InputError(f"no OpenOCD script is known for '{target or 'no target'}' (--target): {known}")
     adapter, part = OPENOCD[target]
     return ["-f", adapter, "-f", part, "-c", f"program {{{file}}} verify reset exit"]
 

@@ -41,13 +41,13 @@ int8_t *ratti_board_stack(void) {{ return __stack_bottom; }}
 
 
 class Board:
-    """`firmware` (of `link.serving`) running on its emulated part; `path` is the terminal to open. Use it as a context."""
+    """`firmware` (of `link.serving`) running on its emulated part; `path` is the terminal to open. A context."""
 
     def __init__(self, firmware: Firmware) -> None:
         faults.require_emulator()
         core = cores.require(firmware.target.core)
         if core.board:
-            raise UnsupportedError(f"{firmware.target.id} runs in QEMU; a serial line is emulated where unicorn runs it")
+            raise UnsupportedError(f"{firmware.target.id} runs in QEMU, which has other serial lines than this one")
         ours, theirs = os.openpty()
         _raw(theirs)
         self.path = os.ttyname(theirs)

@@ -21,7 +21,7 @@ from ..types import KIB, How
 
 if TYPE_CHECKING:
     from ..graph.passes import Saving
-    from ..verbs.bench import BenchResult, Timing
+    from ..verbs.bench import BenchResult, BenchRow, Timing
     from ..verbs.build import BuildResult
     from ..verbs.check import CheckResult
     from ..verbs.verify import VerifyResult
@@ -124,10 +124,11 @@ def _device(row: BenchRow) -> list[str]:
         count = f"{b.count:,} {b.counts}" if b.counts else "no counter"
         stack = f"stack {b.stack_bytes:,} B" if b.stack_bytes else "stack not known"
         again = f", {b.resent} requests sent again" if b.resent else ""
-        lines.append(f"{row.where}: {count}, {stack} ({row.how}); {_agreement(b.differ, b.elements)}{again}")
+        lines.append(f"{row.where}: {count}, {stack} ({row.how.value}); {_agreement(b.differ, b.elements)}{again}")
     if row.remote is not None:
         r = row.remote
-        lines.append(f"{row.where}: {r.processor}, {r.runs:,} runs in {r.seconds:.1f} s; {_agreement(r.differ, r.elements)}")
+        runs = f"{r.runs:,} runs in {r.seconds:.1f} s"
+        lines.append(f"{row.where}: {r.processor}, {runs}; {_agreement(r.differ, r.elements)}")
         for name, spell in (("first minute", r.first), ("last minute", r.last)):
             if spell is not None:
                 clock = f"{spell.mhz:,} MHz" if spell.mhz else "clock not told"

@@ -81,8 +81,8 @@ def run(graph: Graph, port: link.Port) -> BoardRun:
     line = link.Link(port)
     hello = line.hello()
     if hello.model != number(graph):
-        raise DeviceError(f"the board holds another model ({hello.model:016x}, not {number(graph):016x}): flash it with "
-                          "--board or --flash")
+        raise DeviceError(f"the board holds another model ({hello.model:016x}, not {number(graph):016x}): "
+                          "flash it with --board or --flash")
     sizes = [graph.type(name).bytes for name in graph.outputs]
     counts, stacks, elements, differ = [], [], 0, 0
     for row in make_inputs(graph, INFERENCES):

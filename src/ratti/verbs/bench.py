@@ -120,8 +120,8 @@ def bench(
     """Times `model` in the engines `names` (all that are installed), int8 and float by turns, and on emulated devices.
 
     `on` lists `host`, `emulator:ID`, `serial:PORT` (a board; `serial:emulator:ID` is an emulated one behind a
-    pseudo-terminal), `ssh:USER@HOST`, `adb` and `adb:SERIAL`. The float model is the int8 one with real weights and no rounding: the same
-    architecture, so the same work. InputError for an unknown place, engine or device.
+    pseudo-terminal), `ssh:USER@HOST`, `adb` and `adb:SERIAL`. The float model is the int8 one with real weights and no
+    rounding: the same architecture, so the same work. InputError for an unknown place, engine or device.
     """
     places = [(place, *place.partition(":")[::2]) for place in on]
     unknown = [place for place, kind, rest in places if kind not in PLACES or PLACES[kind][0] not in (None, bool(rest))]

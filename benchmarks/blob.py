@@ -16,7 +16,8 @@ TARGETS = ("stm32l4r5zi", "rp2040", "esp32c3")
 
 
 def main() -> None:
-    print("| model | core | block, B | flash linked, B | more apart, B | opening, instructions | running: linked | apart |")
+    names = ("model", "core", "block, B", "flash linked, B", "more apart, B", "opening, instructions", "running: linked")
+    print(f"| {' | '.join(names)} | apart |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in sys.argv[1:] or ["ds_cnn-1.0-49"]:
         graph = models.load(name)

@@ -43,7 +43,8 @@ def _walk(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterat
     known = _values()
     verbs: dict[str, str] = {}
     children: dict[str, argparse.ArgumentParser] = {}
-    options, words = [], []
+    options: list[_Option] = []
+    words: list[str] = []
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             children = dict(action.choices)

@@ -13,7 +13,7 @@ HELP = "write a model as C, C++ or Rust source, .tflite, or a project for a buil
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .tflite file, a bundle folder, or a net's id")
-    parser.add_argument("--to", metavar="KIND,KIND", help="c, cpp, rust, tflite (default c, where no project is named)")
+    parser.add_argument("--to", metavar="KIND,KIND", help="c, cpp, rust, link, tflite, … (default c)")
     parser.add_argument("--project", default="", metavar="ID,ID", help=f"a folder that builds: {', '.join(ids())}")
     parser.add_argument("--weights", default="linked", metavar="PLACE",
                         help="linked (default), or blob: a block that is flashed and updated by itself")

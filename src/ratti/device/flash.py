@@ -22,7 +22,6 @@ OPENOCD: Mapping[str, tuple[str, str]] = {
     "stm32u575": ("interface/stlink.cfg", "target/stm32u5x.cfg"),
     "nrf52840": ("interface/jlink.cfg", "target/nrf52.cfg"),
     "rp2040": ("interface/cmsis-dap.cfg", "target/rp2040.cfg"),
-    "gd32vf103": ("interface/sipeed-rv-debugger.cfg", "target/gd32vf103.cfg"),
 }
 
 

@@ -55,10 +55,10 @@ def members(tables: Mapping[str, Table]) -> list[Member]:
 def _member(name: str, table: Table) -> Member:
     data = table.data
     if table.ctype in RECORD_BYTES:
-        raw = np.empty(len(data), _WIDE)
+        records = np.empty(len(data), _WIDE)
         for column, field in enumerate(_WIDE.names or ()):
-            raw[field] = data[:, column]
-        return Member(name, table.ctype, len(raw), raw.tobytes())
+            records[field] = data[:, column]
+        return Member(name, table.ctype, len(records), records.tobytes())
     if data.ndim == 2:
         return Member(name, table.ctype, len(data), data.astype("<i4").tobytes())
     size = table.bytes // max(data.size, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import models, registry, runtimes, targets
 from ..deploy import prepare, prepare_rust
-from ..device import linux
+from ..device import link, linux
 from ..emit import blob, c_test, cpp, cpp_test, projects, rust_test
 from ..emit.parts import Parts
 from ..emit.rust import RustCrate
@@ -19,6 +19,7 @@ from ..graph.ir import Graph
 from ..runtimes import Engine
 from ..samples import make_inputs
 from ..types import Array
+from . import _boards
 
 WEIGHTS = ("linked", "blob")
 VECTORS = 8  # extremes and random codes in the exported tests
@@ -36,7 +37,7 @@ def export(
     project: Sequence[str] = (),
     weights: str = "linked",
 ) -> list[Path]:
-    """Writes `model` as each of `kinds` (c, cpp, rust, and what the runtimes write: tflite, onnx, …) and as each
+    """Writes `model` as each of `kinds` (c, cpp, rust, link, and what the runtimes write: tflite, onnx, …) and as each
     `project` (cmake, arduino, …) into `out`; gives the paths.
 
     `target` chooses the kernels of C and C++; without it they run on any compiler. Rust is a crate in a folder of the
@@ -48,6 +49,7 @@ def export(
         "c": lambda: c_files(graph, targets.load(target).isa if target else "portable", name, real, weights == "blob"),
         "cpp": lambda: cpp_files(graph, targets.load(target).isa if target else "portable", name, real),
         "rust": lambda: rust_files(graph, name, real),
+        "link": lambda: link_files(graph, targets.load(target).isa if target else "portable", name),
     }
     others = runtimes.kinds()
     if not kinds and not project:
@@ -118,6 +120,12 @@ def cpp_files(graph: Graph, isa: str, name: str | None = None, real: Sequence[Ar
     sources, name = prepare(graph, isa, name=name).sources, name or graph.name
     test = cpp_test.emit(sources, name, *_vectors(graph, real))
     return _encoded({**sources.files, **cpp.emit(sources, name), **test})
+
+
+def link_files(graph: Graph, isa: str, name: str | None = None) -> Files:
+    """What firmware needs beside the C to serve the model over a serial line (`ratti bench --on serial:PORT`)."""
+    program = prepare(graph, isa, name=name).program
+    return _encoded(link.sources(program, name or graph.name, _boards.number(graph)))
 
 
 def rust_files(graph: Graph, name: str | None = None, real: Sequence[Array] = ()) -> Files:

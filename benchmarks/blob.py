@@ -16,8 +16,8 @@ TARGETS = ("stm32l4r5zi", "rp2040", "esp32c3")
 
 
 def main() -> None:
-    names = ("model", "core", "block, B", "flash linked, B", "more apart, B", "opening, instructions", "running: linked")
-    print(f"| {' | '.join(names)} | apart |")
+    flash, instructions = "block, B | flash linked, B | more apart, B", "opening, instructions | running: linked | apart"
+    print(f"| model | core | {flash} | {instructions} |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in sys.argv[1:] or ["ds_cnn-1.0-49"]:
         graph = models.load(name)

@@ -24,7 +24,7 @@ from ratti.samples import make_inputs
 from ratti.verbs import _remote
 
 pytestmark = pytest.mark.toolchain
-QEMU = {"aarch64": "qemu-aarch64", "armv7l": "qemu-arm"}
+QEMU = {"aarch64": "qemu-aarch64", "aarch64-dotprod": "qemu-aarch64", "armv7l": "qemu-arm"}
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +48,9 @@ def test_static_programs_run_under_qemu(graph: Graph, kind: str, tmp_path: Path)
     binary.chmod(0o755)
     with binary.open("rb") as stream:
         file = ELFFile(stream)
-        assert file.header["e_machine"] == {"aarch64": "EM_AARCH64", "armv7l": "EM_ARM"}[kind]
+        assert file.header["e_machine"] == ("EM_ARM" if kind == "armv7l" else "EM_AARCH64")
         assert not [s for s in file.iter_segments() if s["p_type"] in ("PT_INTERP", "PT_DYNAMIC")]
-    command = [QEMU[kind], str(binary), "25", "1.2"]
+    command = [QEMU[kind], *(["-cpu", "max"] if kind == "aarch64-dotprod" else []), str(binary), "25", "1.2"]
     printed = subprocess.run(command, input=inputs(graph), capture_output=True, check=True).stdout
     found = _remote.read(graph, printed, kind, binary.stat().st_size)
     assert (found.differ, found.elements) == (0, 80)
@@ -163,6 +163,9 @@ def test_what_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp
         remote.shell("ssh:-oProxyCommand=x")
     with pytest.raises(InputError, match="unknown kind of processor 'mips'"):
         linux.machine("mips")
+    both = "Features\t: fp asimd asimddp\nCPU part: 0xd0b\nFeatures\t: fp asimd asimddp\n"
+    assert linux.machine("aarch64", both) == "aarch64-dotprod" and linux.machine("aarch64") == "aarch64"
+    assert linux.machine("aarch64", both + "Features\t: fp asimd\n") == "aarch64"  # a little core without
     assert linux.machine("armv8l") == "armv7l" and linux.machine("arm64") == "aarch64"
     monkeypatch.setenv("PATH", str(tmp_path))
     for place, program in (("ssh:a@b", "ssh"), ("adb", "adb")):

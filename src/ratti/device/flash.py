@@ -46,7 +46,7 @@ TOOLS: Mapping[str, Tool] = {
     ".elf": Tool("openocd", "apt-get install openocd", _openocd),
     ".hex": Tool("openocd", "apt-get install openocd", _openocd),
     ".bin": Tool("esptool", "pip install esptool",
-                 lambda file, port, target: ["--port", port, "write-flash", "0x0", str(file)]),
+                 lambda file, port, target: ["--port", port, "write_flash", "0x0", str(file)]),
     ".uf2": Tool("picotool", "github.com/raspberrypi/picotool, or copy the file to the board's drive",
                  lambda file, port, target: ["load", "-x", str(file)]),
 }

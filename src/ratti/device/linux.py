@@ -20,9 +20,11 @@ ABIS: Mapping[str, tuple[str, ...]] = {
     "x86_64": ("-target", "x86_64-linux-musl", "-Wl,-z,max-page-size=16384"),
 }
 
-# Static programs by what `uname -m` says. NEON is part of both Arm architectures as compiled here.
+# Static programs by kind of processor. NEON is part of both Arm architectures as compiled here: the compiler puts the
+# portable kernels into it, and into dot products where there are some, which halves the instructions (docs/boards.md).
 MACHINES: Mapping[str, tuple[str, ...]] = {
     "aarch64": ("-target", "aarch64-linux-musl"),
+    "aarch64-dotprod": ("-target", "aarch64-linux-musl", "-mcpu=generic+dotprod"),  # Armv8.2 and later, mostly
     "armv7l": ("-target", "arm-linux-musleabihf", "-mcpu=generic+v7a+neon+vfp3"),
     "x86_64": ("-target", "x86_64-linux-musl"),
 }
@@ -42,11 +44,14 @@ def library(sources: Mapping[str, str], abi: str, soname: str) -> bytes:
     return _build(everything, [*ABIS[abi], *_OPTIONS, *own, *units, "memory.c"]).read_bytes()
 
 
-def machine(name: str) -> str:
-    """The entry of `MACHINES` for what `uname -m` says; an unknown one is an InputError."""
+def machine(name: str, cpuinfo: str = "") -> str:
+    """The entry of `MACHINES` for what `uname -m` and Linux's /proc/cpuinfo say; an unknown one is an InputError."""
     found = ALIASES.get(name, name)
     if found not in MACHINES:
         raise registry.unknown("kind of processor", name, MACHINES)
+    features = [line.split(":", 1)[1].split() for line in cpuinfo.splitlines() if line.startswith("Features")]
+    if found == "aarch64" and features and all("asimddp" in words for words in features):  # of all cores
+        return "aarch64-dotprod"
     return found
 
 

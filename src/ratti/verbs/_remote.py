@@ -65,7 +65,8 @@ def run(
 ) -> RemoteRun:
     """Times `graph` at `place` for `rounds` inferences and at least `sustain_s`."""
     shell = remote.shell(place, ssh_options)
-    kind = linux.machine(shell.output("uname -m").decode("utf-8", "replace").strip())
+    said = shell.output("uname -m; cat /proc/cpuinfo 2>/dev/null; true").decode("utf-8", "replace")
+    kind = linux.machine(*said.partition("\n")[::2])
     binary = compiled(graph, kind)
     rows = make_inputs(graph, INFERENCES)
     data = b"".join(x.tobytes() for row in rows for x in row)

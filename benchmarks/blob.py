@@ -16,8 +16,8 @@ TARGETS = ("stm32l4r5zi", "rp2040", "esp32c3")
 
 
 def main() -> None:
-    flash, instructions = "block, B | flash linked, B | more apart, B", "opening, instructions | running: linked | apart"
-    print(f"| model | core | {flash} | {instructions} |")
+    flash = "block, B | flash linked, B | more apart, B"
+    print(f"| model | core | {flash} | opening, instructions | running: linked | apart |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in sys.argv[1:] or ["ds_cnn-1.0-49"]:
         graph = models.load(name)

@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
 
-from .. import __version__
-
 SCHEMA = "ratti.doctor/1"
 
 
@@ -29,12 +27,7 @@ class Package:
             found = importlib.util.find_spec(self.module) is not None
         except (ImportError, ValueError):  # a parent package that is broken
             found = False
-        version = ""
-        if found:
-            try:
-                version = metadata.version(self.name)
-            except metadata.PackageNotFoundError:
-                version = "?"
+        version = _version(self.name) if found else ""
         install = f"pip install 'ratti[{self.extra}]'" if self.extra else "pip install ratti"
         return Item(self.name, "package", found, version, self.gives, install)
 
@@ -93,6 +86,13 @@ class DoctorResult:
         return "\n".join(lines)
 
 
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "?"  # on the path, and not installed
+
+
 def _apt(package: str) -> str:
     return f"apt-get install {package}"
 
@@ -139,4 +139,4 @@ def doctor() -> DoctorResult:
     """Looks for everything; imports nothing heavy."""
     version = ".".join(map(str, sys.version_info[:3]))
     system = f"{platform.system()} {platform.machine()}"
-    return DoctorResult(__version__, version, system, tuple(thing.look() for thing in THINGS))
+    return DoctorResult(_version("ratti"), version, system, tuple(thing.look() for thing in THINGS))

@@ -171,7 +171,8 @@ def test_on_emulated_cores(graph: Graph, target: str) -> None:
     both = emulator.run(apart, [list(values[0])], watched=False).instructions[0]
     assert both[0] < 20 * len(sources.weights) + 500  # opening: a table look-up for each half byte
     assert both[1] < 1.02 * sum(plain.instructions[0]) + 200
-    assert apart.image.flash_bytes < toolchain.build(linked, part).image.flash_bytes + 1300  # most on RISC-V, whose loads reach 2 KiB
+    more = apart.image.flash_bytes - toolchain.build(linked, part).image.flash_bytes
+    assert more < 1300  # most on RISC-V, whose loads reach 2 KiB
 
 
 @pytest.mark.toolchain

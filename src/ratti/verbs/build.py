@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 
-from .. import nets, targets
+from .. import features, nets, targets
 from ..deploy import deploy, outputs_of
 from ..errors import InputError
 from ..formats import tflite
 from ..graph import interpreter
 from ..graph.ir import Graph
-from ..recipe import ModelRecipe, Recipe, ptq_config, train_config
+from ..recipe import ModelRecipe, Recipe, data_options, ptq_config, train_config
+from ..samples import FRONT_END
 from ..types import Array
 from ..units import microjoules, milliseconds, size
 from .check import CheckResult, Limits, check
@@ -165,18 +167,15 @@ def _folder(net: str) -> str:
 
 def _dataset(recipe: Recipe, model: ModelRecipe) -> tuple[nets.NetSpec, Dataset]:
     """The net for the data, and the data in the net's size."""
-    from ..data import Options, load
+    from ..data import load
 
     bad = SKIPPED_SHARE if recipe.skip_damaged else 0.0
+    options = dataclasses.replace(data_options(recipe), max_bad_share=bad)
     if not nets.is_id(model.net):
         spec = nets.read(Path(model.net))
         h, w, channels = spec.input_shape
-        return spec, load(recipe.data, Options((h, w), channels, max_bad_share=bad))  # type: ignore[arg-type]
-    options = None
-    if Path(recipe.data).is_dir():
-        side = nets.resolution(model.net)
-        options = Options((side, side), max_bad_share=bad)
-    dataset = load(recipe.data, options)
+        return spec, load(recipe.data, dataclasses.replace(options, size=(h, w), channels=channels))
+    dataset = load(recipe.data, dataclasses.replace(options, resolution=nets.resolution(model.net)))
     spec = nets.spec(model.net, input_shape=dataset.input_shape, classes=dataset.classes, numbers=dataset.numbers)
     return spec, dataset
 
@@ -202,7 +201,7 @@ class _Job:
         self.say(f"trained in {trained.seconds:.0f} s: {trained.val.accuracy:.1%} of the validation samples are right")
         program = quantize(trained.model, self.dataset, ptq_settings)
         metadata = {"classes": json.dumps(list(self.dataset.class_names)), "net": self.spec.name}
-        graph = import_program(program, self.recipe.name, metadata=metadata)
+        graph = _with_front_end(import_program(program, self.recipe.name, metadata=metadata), self.dataset)
         return trained, graph, [self._check(graph, t) for t in self.model.targets]
 
     def report(self, root: Path, trained: Trained, graph: Graph, checks: list[CheckResult]) -> ModelResult:
@@ -233,6 +232,9 @@ class _Job:
             (folder / "net.yaml").write_text(nets.to_yaml(self.spec), encoding="utf-8")
             save_weights(trained.model, folder / "weights.safetensors")
             self._write_c(graph, folder)
+            if FRONT_END in graph.metadata:
+                content = yaml.safe_dump(json.loads(graph.metadata[FRONT_END]), sort_keys=False)
+                (folder / "front_end.yaml").write_text(content, encoding="utf-8")
             (folder / "recipe.yaml").write_text(self._own_recipe().to_yaml(), encoding="utf-8")
             _write_json(folder / "report.json", result.to_json())
             from ..report import model_card
@@ -246,12 +248,8 @@ class _Job:
 
     def _codes(self, graph: Graph, part: Part) -> list[Array]:
         """Codes of samples for each input of the graph: (N, H, W, C), and maybe (N, numbers)."""
-        codes = []
-        for name, real in zip(graph.inputs, self.dataset.real(part), strict=True):
-            type = graph.type(name)
-            assert type.quant is not None
-            codes.append(type.quant.quantize(real, type.dtype))
-        return codes
+        quants = [graph.type(name).quant for name in graph.inputs]
+        return self.dataset.codes(part, [q for q in quants if q is not None])
 
     def _check(self, graph: Graph, target: str) -> CheckResult:
         """The figures at the recipe's setting; `auto` takes size where speed does not fit."""
@@ -281,9 +279,20 @@ class _Job:
         codes = self._codes(graph, part)
         (outputs,) = interpreter.run_batch(graph, codes)
         inputs = {f"input_{k}": c for k, c in enumerate(codes)}
+        samples = self.dataset.samples(part)
+        inputs |= {} if samples is None else {"samples": samples}
         np.savez(folder / "vectors.npz", **inputs, output_0=outputs, labels=part.y)  # type: ignore[arg-type]
         for isa in sorted({targets.load(t).isa for t in self.model.targets} | {"portable"}):
-            write_files(c_files(graph, isa, None, codes), folder / "c" / isa)
+            write_files(c_files(graph, isa, None, codes, samples), folder / "c" / isa)
+
+
+def _with_front_end(graph: Graph, data: Dataset) -> Graph:
+    """`graph` with the front end of the data, where it has one, in its metadata."""
+    quant = graph.type(graph.inputs[0]).quant
+    if data.front_end is None or quant is None:
+        return graph
+    text = features.to_json(data.front_end, data.front_codes(quant))
+    return dataclasses.replace(graph, metadata={**graph.metadata, FRONT_END: text})
 
 
 def _score(outputs: Array, labels: Array) -> Score:
@@ -324,23 +333,28 @@ def default_net(data: Dataset, target_ids: Sequence[str], limits: Limits, side: 
     """The largest of the stock nets whose firmware fits all targets, measured with random weights."""
     room = min(targets.load(t).flash_bytes for t in target_ids)
     room = min(room, limits.flash_bytes or room)
-    for net in _stock(side):
+    for net in _stock(data, side):
         try:
             spec = nets.spec(net, input_shape=data.input_shape, classes=data.classes, numbers=data.numbers)
         except InputError:
             continue
         if spec.parameters > room:  # at a byte each: no need to compile it
             continue
-        graph = nets.random_graph(spec)
+        graph = _with_front_end(nets.random_graph(spec), data)
         checks = (check(graph, t, limits) for t in target_ids)
         if all(c.fits and c.instructions is not None for c in checks):
             return net
     raise InputError(f"no stock net for {side}x{side} inputs fits {', '.join(target_ids)}: give one with --net")
 
 
-def _stock(side: int) -> Iterator[str]:
-    for width in ("1.0", "0.5", "0.35", "0.2", "0.1"):
-        yield f"mobilenet_v2-{width}-{side}"
-    yield f"mobilenet_v2_tiny-1.0-{side}"
-    for width in ("1.0", "0.5", "0.25"):
-        yield f"micro-{width}-{side}"
+def _stock(data: Dataset, side: int) -> Iterator[str]:
+    from ..data import Kind
+
+    families = ["mobilenet_v2"]
+    if data.kind is Kind.SIGNAL:
+        families = ["mlp"] if side == 1 else ["resnet_1d", "ds_cnn_1d"] if data.input_shape[1] == 1 else ["ds_cnn"]
+    for family in families:
+        yield from (f"{family}-{width}-{side}" for width in ("1.0", "0.5", "0.35", "0.2", "0.1"))
+    if data.kind is Kind.IMAGE:
+        yield f"mobilenet_v2_tiny-1.0-{side}"
+        yield from (f"micro-{width}-{side}" for width in ("1.0", "0.5", "0.25"))

@@ -10,19 +10,20 @@ from pathlib import Path
 from .. import models, registry, runtimes, targets
 from ..deploy import prepare, prepare_rust
 from ..device import link, linux
-from ..emit import blob, c_test, cpp, cpp_test, projects, rust_test
+from ..emit import blob, c_test, cpp, cpp_test, features, features_test, projects, rust_test
 from ..emit.parts import Parts
 from ..emit.rust import RustCrate
 from ..errors import InputError
 from ..graph import interpreter
 from ..graph.ir import Graph
 from ..runtimes import Engine
-from ..samples import make_inputs
+from ..samples import front_end_of, make_inputs, make_samples
 from ..types import Array
 from . import _boards
 
 WEIGHTS = ("linked", "blob")
 VECTORS = 8  # extremes and random codes in the exported tests
+VECTOR_SAMPLES_BYTES = 1 << 18  # of samples in the test of a front end
 
 Files = Mapping[str, bytes]
 
@@ -46,10 +47,10 @@ def export(
     kind, project or target, or a name that is no identifier.
     """
     writers: Mapping[str, Callable[[], Files]] = {
-        "c": lambda: c_files(graph, targets.load(target).isa if target else "portable", name, real, weights == "blob"),
-        "cpp": lambda: cpp_files(graph, targets.load(target).isa if target else "portable", name, real),
+        "c": lambda: c_files(graph, isa, name, real, weights_apart=weights == "blob"),
+        "cpp": lambda: cpp_files(graph, isa, name, real),
         "rust": lambda: rust_files(graph, name, real),
-        "link": lambda: link_files(graph, targets.load(target).isa if target else "portable", name),
+        "link": lambda: link_files(graph, isa, name),
     }
     others = runtimes.kinds()
     if not kinds and not project:
@@ -65,13 +66,14 @@ def export(
         projects.load(id)
     if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise InputError(f"the name '{name}' is no C identifier: letters, digits and _, not starting with a digit")
+    isa = targets.load(target).isa if target else "portable"
     check_folder(out)
     graph = models.load(model)
     files: dict[str, bytes] = {}
     for kind in kinds:
         files.update(writers[kind]() if kind in writers else _runtime_files(others[kind], graph, name))
     for id in project:
-        files.update(project_files(graph, id, targets.load(target).isa if target else "portable", name, real))
+        files.update(project_files(graph, id, isa, name, real))
     return write_files(files, out)
 
 
@@ -104,11 +106,19 @@ def write_files(files: Files, out: Path) -> list[Path]:
 
 
 def c_files(
-    graph: Graph, isa: str, name: str | None = None, real: Sequence[Array] = (), weights_apart: bool = False
+    graph: Graph,
+    isa: str,
+    name: str | None = None,
+    real: Sequence[Array] = (),
+    samples: Array | None = None,
+    weights_apart: bool = False,
 ) -> Files:
-    """Header, source and test of `graph` for the instruction set `isa`; the test's first vectors are `real`."""
+    """Header, source and test of `graph` for the instruction set `isa`, and of its front end where it has one; the
+    first vectors of the tests are `real` and `samples` (N, …).
+    """
     sources, name = prepare(graph, isa, name=name, weights_apart=weights_apart).sources, name or graph.name
-    files = _encoded({**sources.files, **c_test.emit(sources, name, *_vectors(graph, real))})
+    test = c_test.emit(sources, name, *_vectors(graph, real))
+    files = _encoded({**sources.files, **test, **_front_end_files(graph, name, samples)})
     if sources.weights is None:
         return files
     linkable = blob.linkable(name, sources.weights).encode()
@@ -119,7 +129,18 @@ def cpp_files(graph: Graph, isa: str, name: str | None = None, real: Sequence[Ar
     """A C++ header over the C header and source, and its test; otherwise as `c_files`."""
     sources, name = prepare(graph, isa, name=name).sources, name or graph.name
     test = cpp_test.emit(sources, name, *_vectors(graph, real))
-    return _encoded({**sources.files, **cpp.emit(sources, name), **test})
+    return _encoded({**sources.files, **cpp.emit(sources, name), **test, **_front_end_files(graph, name)})
+
+
+def _front_end_files(graph: Graph, name: str, samples: Array | None = None) -> Mapping[str, str]:
+    found = front_end_of(graph)
+    if found is None:
+        return {}
+    front_end, codes = found
+    sources = features.emit(front_end, codes, name)
+    most = max(2, VECTOR_SAMPLES_BYTES // sources.samples_bytes)  # source text is several times as long
+    vectors = make_samples(front_end, min(most, VECTORS + (0 if samples is None else len(samples))), samples)
+    return {**sources.files, **features_test.emit(sources, vectors, codes(front_end.compute(vectors)))}
 
 
 def link_files(graph: Graph, isa: str, name: str | None = None) -> Files:

@@ -1,7 +1,7 @@
 """A small MobileNetV2 over time, for windows of sensors and waveforms: (samples, 1, channels).
 
-The blocks of Sandler et al. 2018 (see `mobilenet_v2`) with kernels along time alone; the table is ratti's own. A strided
-convolution of 9 samples, then inverted residuals of 5 and 7.
+The blocks of Sandler et al. 2018 (see `mobilenet_v2`) with kernels along time alone; the table is ratti's own. A
+strided convolution of 9 samples, then inverted residuals of 5 and 7.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def test_the_device_side_has_no_warnings(graph: Graph, system_compiler) -> None:
 
 @pytest.mark.parametrize("target", ["stm32l4r5zi", "rp2040", "esp32c3"])
 def test_outputs_count_and_stack_come_over_the_line(graph: Graph, target: str, serial) -> None:  # type: ignore[no-untyped-def]
-    """The counter is that of the emulator to a few instructions of calling; the stack is at least what it saw."""
+    """The counter is that of the emulator to a few instructions of calling; the stack is what it saw, less the frames of start-up."""
     from ratti.device import emulator
 
     deployment, firmware = deployed(graph, target)
@@ -102,7 +102,7 @@ def test_outputs_count_and_stack_come_over_the_line(graph: Graph, target: str, s
             found = talk.infer(hello, [row[0].tobytes()], [3])
             assert np.array_equal(found.outputs[0].view(np.int8), wanted(graph, row))
             assert 0 <= found.count - sum(counted) < 40
-            assert plain.stack_bytes <= found.stack_bytes < plain.stack_bytes + 200
+            assert plain.stack_bytes - 64 <= found.stack_bytes < plain.stack_bytes + 200
         assert (talk.resent, talk.dropped) == (0, 0)
 
 

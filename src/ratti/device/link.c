@@ -11,7 +11,8 @@
        request                             answer
        H                                   h version:1 counts:1 inputs:1 outputs:1 body:2 arena:4 clock:4 model:8
        W slot:1 offset:4 data...           w                       writes into an input
-       X                                   x count:4 stack:4       runs; stack is 0 where it is not known
+       X                                   x count:4 stack:4       runs; stack: from this function down (at least
+                                                                   MARGIN), 0 where its place is not known
        R slot:1 offset:4 bytes:1           r data...               reads from an output
                                            e code:1                the request was refused
 */

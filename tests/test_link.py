@@ -87,7 +87,7 @@ def test_the_device_side_has_no_warnings(graph: Graph, system_compiler) -> None:
 
 @pytest.mark.parametrize("target", ["stm32l4r5zi", "rp2040", "esp32c3"])
 def test_outputs_count_and_stack_come_over_the_line(graph: Graph, target: str, serial) -> None:  # type: ignore[no-untyped-def]
-    """The counter is that of the emulator to a few instructions of calling; the stack is what it saw, less the frames of start-up."""
+    """The counter is the emulator's to a few instructions of calling; the stack too, less the frames of start-up."""
     from ratti.device import emulator
 
     deployment, firmware = deployed(graph, target)

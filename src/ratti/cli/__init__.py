@@ -14,6 +14,7 @@ from ..registry import load, modules, unknown
 
 ORDER = (
     "targets", "check", "build", "train", "compress", "search", "export", "verify", "bench", "report", "llm", "doctor",
+    "completion",
 )
 
 

@@ -17,9 +17,11 @@ from ..graph.assume import NOTE, assume_int8
 from ..graph.ir import Graph
 from ..graph.passes import Saving
 from ..plan import Plan, Step, Stream
+from ..plan.memory import Tenant, tenants
 from ..samples import make_inputs
 from ..targets import Target
 from ..types import How
+from ..versions import versions
 from ._advice import advise
 
 SCHEMA = "ratti.check/1"
@@ -56,6 +58,7 @@ class Layer:
     cycles: int | None
     ram: int
     weights: int
+    moved: int = 0  # bytes of operands and results, each once
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,13 @@ class CheckResult:
     assumed: str | None = None  # what was assumed of a model without int8 codes
     advice: tuple[str, ...] = field(default=())
     tradeoff: tuple[Trade, ...] = ()  # with a limit on RAM: layer by layer, then for less and less RAM
+    arena: tuple[Tenant, ...] = ()  # what lies where and when; calls are numbered as `layers`
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary for `json.dumps`."""
-        out: dict[str, Any] = {"schema": SCHEMA}
+        out: dict[str, Any] = {"schema": SCHEMA, "versions": versions()}
         for name, value in vars(self).items():
-            out[name] = [vars(row) for row in value] if name in ("layers", "passes", "tradeoff") else value
+            out[name] = [vars(row) for row in value] if name in ("layers", "passes", "tradeoff", "arena") else value
         return out
 
     def __str__(self) -> str:
@@ -196,6 +200,7 @@ def _result(
         absent=dict(m.reasons),
         layers=layers,
         optimize=optimize,
+        arena=tenants(plan),
     )
     return replace(result, advice=tuple(advise(result, plan)))
 
@@ -212,6 +217,7 @@ def _layer(stream: Stream | None, steps: Sequence[Step], figures: StepFigures | 
         cycles=round(figures.cycles.low) if figures and figures.cycles else None,
         ram=max(s.live_bytes for s in steps),
         weights=sum(o.type.bytes for s in steps for o in s.work.operands if o.data is not None),
+        moved=sum(t.bytes for s in steps for t in (*s.work.types, *s.work.outputs)),
     )
 
 

@@ -14,8 +14,8 @@ PAGE = "report.html"
 def report(run: str | Path, out: Path | None = None) -> Path:
     """Writes the page of `run`: the folder of a build, a bundle or a search, or a file from `ratti check --json`.
 
-    Without `out` it goes into the folder, or beside the file with the ending .html. InputError where there is no run, or
-    a damaged one; nothing is written then.
+    Without `out` it goes into the folder, or beside the file with the ending .html. InputError where there is no run,
+    or a damaged one; nothing is written then.
     """
     source = Path(run)
     out = out or (source / PAGE if source.is_dir() else source.with_suffix(".html"))

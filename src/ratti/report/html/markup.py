@@ -83,9 +83,11 @@ def section(title: str, *children: Child, note: Child = None, id: str | None = N
 
 
 def table(columns: list[tuple[str, str]], rows: list[list[Child]], class_: str = "") -> Markup:
-    """A sortable table; columns are (name, "text" or "number"). A cell is text, a number, or (what is shown, sort key).
+    """A sortable table. Columns are (name, "text", "number" or "bar"). A cell is text, a number, or
+    (what is shown, sort key).
     """
-    head = tag("tr", [tag("th", tag("button", name, type="button"), class_=kind, scope="col") for name, kind in columns])
+    buttons = [(tag("button", name, type="button"), kind) for name, kind in columns]
+    head = tag("tr", [tag("th", button, class_=kind, scope="col") for button, kind in buttons])
     body = []
     for row in rows:
         cells = []

@@ -8,7 +8,7 @@ from ... import registry, targets
 from ...errors import InputError
 from . import kinds
 from .markup import Child, Markup, join, tag
-from .runs import FILE, Model, Run, read_json
+from .runs import FILE, Json, Model, Run, read_json
 from .sections.accuracy import accuracy
 from .sections.energy import energy
 from .sections.front import front
@@ -96,15 +96,15 @@ def _size(model: Model) -> str:
     return "" if result is None else f"{result['parameters']:,} parameters, {result['macs']:,} MACs"
 
 
-def _device(anchor: str, check: dict[str, object], is_open: bool) -> Markup:
-    device = targets.load(str(check["target"]))
+def _device(anchor: str, check: Json, is_open: bool) -> Markup:
+    device = targets.load(check["target"])
     fits, sums = bool(check["fits"]), totals(check)
     about: list[Child] = [tag("strong", device.name), tag("span", "fits" if fits else "does not fit",
                                                           class_=f"pill {'yes' if fits else 'no'}")]
     work = sums["instructions"]
     about.append(tag("span", f"{sums['ram']:,} B RAM, {sums['flash']:,} B flash"
                              + (f", {work:,} instructions" if work is not None else ""), class_="dim"))
-    advice = [tag("p", f"→ {line}", class_="advice") for line in check.get("advice", ())]  # type: ignore[attr-defined]
+    advice = [tag("p", f"→ {line}", class_="advice") for line in check.get("advice", ())]
     parts = (advice, memory(check), layers(check), roofline(check), energy(check), origins(check))
     return tag("details", tag("summary", about), parts, id=anchor, open=is_open)
 

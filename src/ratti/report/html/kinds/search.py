@@ -13,5 +13,5 @@ SCHEMA = "ratti.search/1"
 def run(content: Json, folder: Path) -> Run:
     folders = [folder / "nets" / Path(f["path"]).name for f in content["front"]]
     models = tuple(bundle.model(read_json(f / FILE), f) for f in folders if (f / FILE).is_file())
-    versions = next((c.get("versions", {}) for m in models for c in m.checks), {})
+    versions: Json = next((c.get("versions", {}) for m in models for c in m.checks), {})
     return Run(Path(content["study"]).name, "search", models, versions, None, content)

@@ -64,6 +64,8 @@ def _confusion(model: Model) -> Markup:
     inner = tag("table", tag("thead", tag("tr", tag("td", tag("span", "is ↓  said →", class_="dim")), head,
                                           tag("th", "recall", scope="col"))),
                 tag("tbody", body), class_="confusion" + (" long" if long else ""))
-    wrong = sum(map(sum, counts)) - sum(row[k] for k, row in enumerate(counts))
-    note = f"Rows are what the test samples are, columns what the int8 model said; {wrong:,} of {sum(map(sum, counts)):,} are wrong."
+    tested = sum(map(sum, counts))
+    wrong = tested - sum(row[k] for k, row in enumerate(counts))
+    note = (f"Rows are what the test samples are, columns what the int8 model said; {wrong:,} of {tested:,} are "
+            "wrong.")
     return section("Which classes are taken for which", tag("div", inner, class_="scroll"), note=note)

@@ -32,7 +32,8 @@ def examples(model: Model) -> Markup:
     right = np.flatnonzero(labels == answers)[:SHOWN_RIGHT]
     tiles = [_tile(x[k], str(names[labels[k]]), str(names[answers[k]]), is_image) for k in (*wrong, *right)]
     about = f"{len(wrong)} mistakes" if len(wrong) != 1 else "1 mistake"
-    note = f"From the validation part, {looked_at:,} samples of which were looked at: {about}, then some that are right."
+    note = (f"From the validation part, {looked_at:,} samples of which were looked at: {about}, then some that are "
+            "right.")
     return section("What mistakes look like", tag("div", tiles, class_="tiles"), note=note)
 
 

@@ -16,8 +16,8 @@ def front(run: Run) -> Markup:
     reasons = [tag("p", reason, class_="reason") for reason in study["reasons"]]
     points = [p for p in study["points"] if p.get("instructions") and p.get("accuracy") is not None]
     drawing = _plane(study, points) if points else join()
-    head = (f"{study['trials']:,} candidates on {targets.load(study['target']).name}, {study['within_limits']:,} within the "
-            f"limits and trained, in {study['seconds'] / 60:.1f} minutes (space {study['space']}, strategy "
+    head = (f"{study['trials']:,} candidates on {targets.load(study['target']).name}, {study['within_limits']:,} "
+            f"within the limits and trained, in {study['seconds'] / 60:.1f} minutes (space {study['space']}, strategy "
             f"{study['strategy']}). Gray: validation accuracy of a short training, which the search goes by. "
             "Colored: the nets of the front, trained in full, on the test set.")
     return section("Accuracy against work", reasons, drawing, _table(study) if study["front"] else None, note=head)
@@ -30,7 +30,7 @@ def _plane(study: Json, points: list[Json]) -> Markup:
     plane = Plane(x, y)
     tried = [plane.point(p["instructions"], p["accuracy"], f"trial {p['trial']}: {p['accuracy']:.1%} (validation), "
                          f"{p['instructions']:,} instructions, {size(p['ram_bytes'])} RAM", "faint") for p in points]
-    best = sorted(((f["instructions"], f["accuracy"]) for f in found))
+    best = sorted((f["instructions"], f["accuracy"]) for f in found)
     line = plane.curve(best, "front") if len(best) > 1 else None
     stars = [plane.point(f["instructions"], f["accuracy"], f"{f['net']}: {f['accuracy']:.1%} (test), "
                          f"{f['instructions']:,} instructions, {size(f['ram'])} RAM", "best") for f in found]
@@ -38,9 +38,9 @@ def _plane(study: Json, points: list[Json]) -> Markup:
 
 
 def _table(study: Json) -> Markup:
-    columns = [("net", "text"), ("test", "number"), ("validation", "number"), ("RAM B", "number"), ("flash B", "number"),
-               ("instructions", "number"), ("ms", "number"), ("µJ", "number")]
-    rows = [[f["net"], (f"{f['accuracy']:.1%}", f["accuracy"]), (f"{f['val_accuracy']:.1%}", f["val_accuracy"]), f["ram"],
-             f["flash"], f["instructions"], (number(f["latency_ms"]), f["latency_ms"]),
+    numbers = ("test", "validation", "RAM B", "flash B", "instructions", "ms", "µJ")
+    columns = [("net", "text"), *((name, "number") for name in numbers)]
+    rows = [[f["net"], (f"{f['accuracy']:.1%}", f["accuracy"]), (f"{f['val_accuracy']:.1%}", f["val_accuracy"]),
+             f["ram"], f["flash"], f["instructions"], (number(f["latency_ms"]), f["latency_ms"]),
              (number(f["energy_uj"]), f["energy_uj"])] for f in study["front"]]
     return table(columns, rows)

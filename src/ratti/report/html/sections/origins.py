@@ -43,7 +43,8 @@ def origins(check: Json) -> Markup:
 
 def _command(check: Json) -> str:
     device = targets.load(check["target"])
-    words = ["ratti", "check", check["model"], "--target", check["target"], "--optimize", check.get("optimize", "speed")]
+    words = ["ratti", "check", check["model"], "--target", check["target"]]
+    words += ["--optimize", check.get("optimize", "speed")]
     if check["ram"]["limit"] < device.ram_beside(check["flash"]["total"]):
         words += ["--max-ram", f"{check['ram']['limit']}B"]
     if check["flash"]["limit"] < device.flash_bytes:

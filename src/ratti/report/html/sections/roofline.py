@@ -27,7 +27,7 @@ def roofline(check: Json) -> Markup:
         for r, (a, b) in zip(rows, reach, strict=True)
     ]
     ceiling = plane.curve([(left, roof.at(left)), (knee, roof.macs_per_cycle), (x.high, roof.macs_per_cycle)], "roof")
-    note = (f"The line is what the core can do at best: {roof.macs_per_cycle:g} MACs and {roof.bytes_per_cycle:g} bytes a "
-            f"cycle ({roof.source}). A point is a layer, with each byte counted once and cycles at zero wait states. "
+    note = (f"The line is what the core can do at best: {roof.macs_per_cycle:g} MACs and {roof.bytes_per_cycle:g} "
+            f"bytes a cycle ({roof.source}). A point is a layer, each byte counted once, cycles at zero wait states. "
             "Kernels that spare multiplications (Winograd) may lie above it.")
     return section("Roofline", tag("div", plane.draw("roofline", ceiling, points), class_="scroll"), note=note)

@@ -36,9 +36,8 @@ def _card(net: str, check: Json, anchor: str) -> Markup:
     rows = [
         _meter("RAM", sums["ram"], check["ram"]["limit"]),
         _meter("flash", sums["flash"], check["flash"]["limit"]),
-        _row("time", span(sums["latency_range_ms"], "ms"), check["absent"].get("latency", "")),
-        _row("energy", f"{number(sums['energy_uj'])} µJ" if sums["energy_uj"] is not None else "–",
-             check["absent"].get("energy", "")),
+        _row("time", sums["latency_range_ms"] and span(sums["latency_range_ms"], "ms"), check["absent"].get("latency")),
+        _row("energy", sums["energy_uj"] and f"{number(sums['energy_uj'])} µJ", check["absent"].get("energy")),
     ]
     return tag(
         "a",
@@ -59,5 +58,6 @@ def _meter(name: str, used: int, limit: int) -> Markup:
     return tag("div", tag("dt", name), tag("dd", bar, tag("span", words)), title=f"{used:,} of {limit:,} B")
 
 
-def _row(name: str, value: str, reason: str) -> Markup:
-    return tag("div", tag("dt", name), tag("dd", tag("span", value)), title=reason if value == "–" else None)
+def _row(name: str, value: str | None, reason: str | None) -> Markup:
+    shown = tag("span", value) if value else tag("span", "no figure", class_="dim")
+    return tag("div", tag("dt", name), tag("dd", shown), title=None if value else reason)

@@ -1,8 +1,8 @@
 """Documents say what is true today: their commands parse, the quick ones run, links lead somewhere, the site builds.
 
-A fenced block of shell in `docs/` or README.md is marked by a comment on the line before it: `<!-- run -->` runs in this
-test, in a folder with MLPerf Tiny's `kws.tflite`; `<!-- run slow -->` makes its page's test slow; `<!-- hardware: what -->`
-says what it needs. Others are long: that their words parse is tested.
+A fenced block of shell in `docs/` or README.md is marked by a comment on the line before it: `<!-- run -->` runs in
+this test, in a folder with MLPerf Tiny's `kws.tflite`; `<!-- run slow -->` makes its page's test slow;
+`<!-- hardware: what -->` says what it needs. Others are long: that their words parse is tested.
 """
 
 from __future__ import annotations

@@ -87,9 +87,9 @@ def test_the_wheel_in_an_empty_environment(tmp_path: Path, shared: Path) -> None
     absent = _run(python, "-c", "import importlib.util as u; "
                   f"print(*(m for m in {FOREIGN!r} if u.find_spec(m)))", folder=tmp_path)
     assert absent.split() == []
-    out = _run(user / "bin/ratti", "check", shared / "models" / "kws.tflite", "--target", "stm32l4r5zi", folder=tmp_path)
+    words = (user / "bin/ratti", "check", shared / "models" / "kws.tflite", "--target", "stm32l4r5zi")
+    out = _run(*words, folder=tmp_path)
     assert "FITS" in out and "instructions" in out
-    (tmp_path / "kws.json").write_text(_run(user / "bin/ratti", "check", shared / "models" / "kws.tflite", "--target",
-                                            "stm32l4r5zi", "--json", folder=tmp_path))
+    (tmp_path / "kws.json").write_text(_run(*words, "--json", folder=tmp_path))
     _run(user / "bin/ratti", "report", "kws.json", folder=tmp_path)
     assert "Memory over time" in (tmp_path / "kws.html").read_text(encoding="utf-8")

@@ -30,8 +30,9 @@ bench: $(STAMP) ## ratti beside other engines: the tables of docs/engines.md (ne
 graphs: $(STAMP) ## 2,000 random graphs through every engine; goes on where it was stopped
 	PYTHONPATH=tests $(BIN)/python tests/random_graphs.py 2000
 
-fuzz: $(STAMP) ## 100,000 damaged files for each reader
-	RATTI_FUZZ=100000 $(BIN)/python -m pytest tests/test_tflite_damage.py tests/test_onnx_damage.py
+fuzz: $(STAMP) ## 100,000 damaged files for each reader; goes on where it was stopped
+	PYTHONPATH=tests $(BIN)/python tests/fuzz.py tflite 100000
+	PYTHONPATH=tests $(BIN)/python tests/fuzz.py onnx 100000
 
 check: $(STAMP) ## linter and type checker
 	$(BIN)/ruff check src tests benchmarks

@@ -45,11 +45,12 @@ def placed(cells: dict, batch: int) -> Array:
 
 def conv2d(op, x: Array, w: Array, bias: Array | None = None) -> Array:
     inputs, outputs = w.shape[3], w.shape[0] // op.groups
+    owner = (lambda o: o % op.groups) if op.interleaved else (lambda o: o // outputs)
     cells = {}
     for oy, ox, taps in windows(op, x, w.shape[1:3], op.dilation):
         cell = np.zeros((len(x), w.shape[0]))
         for o in range(w.shape[0]):
-            group = slice(o // outputs * inputs, o // outputs * inputs + inputs)
+            group = slice(owner(o) * inputs, owner(o) * inputs + inputs)
             for ky, kx, y, x_ in taps:
                 cell[:, o] += x[:, y, x_, group] @ w[o, ky, kx]
         cells[oy, ox] = cell + (0 if bias is None else bias)

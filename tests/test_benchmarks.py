@@ -65,3 +65,13 @@ def test_tables_go_between_the_marks(bench: SimpleNamespace) -> None:
     assert text.count(bench.MARKS[0]) == text.count(bench.MARKS[1]) == 1
     assert f"{bench.MARKS[0]}\n\n| new |\n\n{bench.MARKS[1]}\n" in text and "CMSIS-NN | 7.70" not in text
     assert text.startswith("# ratti beside other engines") and "How to read" in text
+
+
+@pytest.mark.toolchain
+def test_front_ends_cost_what_the_docs_say() -> None:
+    script = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "front_ends.py")))
+    text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| ")}
+    for label in ("signal, 128 x 1", "statistics, 128 x 3, all, 4 octaves", "image, 160x120 gray to 48x48"):
+        found, sources = script.cost(script.FRONT_ENDS[label], "rp2040")
+        assert f"{found.instructions:,}" in rows[label] and f"| {sources.work_bytes:,} |" in rows[label]

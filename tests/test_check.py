@@ -172,6 +172,16 @@ def test_flash_is_spent_on_speed_within_its_limit(toy: Callable[..., CheckResult
     assert (tight.instructions or 0) > (free.instructions or 0)
 
 
+def test_flash_is_given_up_where_nothing_runs(
+    toy: Callable[..., CheckResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratti.deploy.MAX_INSTRUCTIONS", 1000.0)
+    free = toy()
+    tight = toy(flash_bytes=free.flash["total"] - 1)
+    assert free.instructions is None and tight.instructions is None
+    assert tight.fits and tight.flash["total"] < free.flash["total"]
+
+
 def test_flash_is_given_up_layer_by_layer() -> None:
     graph = nets.random_graph(toys.spec(
         "conv: {width: 16, kernel: 3, activation: relu}",

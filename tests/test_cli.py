@@ -71,7 +71,7 @@ WRONG: list[tuple[str, str]] = [
     ("check text.tflite --target rp2040", "'text.tflite': not a TFLite file"),
     ("check empty.tflite --target rp2040", "the file is empty"),
     ("check batch.tflite --target rp2040", "batch"),
-    ("check other.bin --target rp2040", "is no .tflite or .onnx file"),
+    ("check other.bin --target rp2040", "is no .tflite, .onnx or .pt2 file"),
     ("check one --target rp2040", "'one' is a folder without model.tflite"),
     ("check  --target rp2040", "no model given"),
     ("check mobilenet_v9-1.0-64 --target rp2040", "unknown net family 'mobilenet_v9': did you mean mobilenet_v"),
@@ -101,7 +101,7 @@ WRONG: list[tuple[str, str]] = [
     ("verify good.tflite --runtimes ,", "nothing to compare with"),
     ("verify good.tflite --targets nope", "unknown target 'nope'"),
     ("verify good.tflite --samples nowhere", "no such file or folder"),
-    ("verify line.tflite --samples digits", "--samples works for models with one picture as input"),
+    ("verify line.tflite --samples digits", "--samples works for models whose input is (1, H, W, C)"),
     ("verify float.tflite", "float model"),
 ]
 BAD_BUILDS: list[tuple[str, str]] = [
@@ -109,7 +109,7 @@ BAD_BUILDS: list[tuple[str, str]] = [
     ("build missing.yaml", "cannot read recipe 'missing.yaml'"),
     ("build key.yaml", "unknown key 'colour'"),
     ("build limit.yaml", "limits: unknown key 'speed'; known: ram, flash, latency, energy"),
-    ("build key.yaml --target rp2040", "a recipe names its own nets and targets"),
+    ("build key.yaml --target rp2040", "a recipe says that itself: leave out --target"),
     ("build digits", "say for which device"),
     ("build digits --target ,", "say for which device"),
     ("build digits --target rp2041", "unknown target 'rp2041'"),

@@ -136,10 +136,10 @@ def test_settings_are_checked(name: str) -> None:
         PtqConfig(**{name: 0})
 
 
-def test_aware_training_exports_the_integers_that_it_saw(tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", ["separable: {width: 16}", "shuffle_unit_v2: {hidden: 4, width: 8, kept: 4}"])
+def test_aware_training_exports_the_integers_that_it_saw(tmp_path: Path, block: str) -> None:
     data = toys.dataset()
-    spec = toys.spec("conv: {width: 8, kernel: 3, stride: 2, activation: relu}", "separable: {width: 16}", "mean: {}",
-                     "fc: {width: 3}")
+    spec = toys.spec("conv: {width: 8, kernel: 3, stride: 2, activation: relu}", block, "mean: {}", "fc: {width: 3}")
     trained = train.train(spec, data, train.TrainConfig(epochs=8, learning_rate=0.02), progress=False)
     before = {name: value.clone() for name, value in trained.model.state_dict().items()}
     config = compress.QatConfig(epochs=3)

@@ -10,7 +10,7 @@ import pytest
 
 from ratti import data
 from ratti.data import Kind, Options
-from ratti.errors import DataError
+from ratti.errors import DataError, InputError
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -180,9 +180,9 @@ def test_folders_that_cannot_be_used(tmp_path: Path, make, message: str) -> None
 def test_sources_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such file or folder; a data set is .*folder.*npz"):
         data.load(tmp_path / "nowhere")
-    (tmp_path / "a.csv").write_text("1")
+    (tmp_path / "a.txt").write_text("1")
     with pytest.raises(DataError, match="no data set of a known kind"):
-        data.load(tmp_path / "a.csv")
+        data.load(tmp_path / "a.txt")
 
 
 def arrays(n: int = 40) -> dict[str, np.ndarray]:
@@ -212,7 +212,7 @@ def test_npz_signals_with_patients(tmp_path: Path) -> None:
                               patient_test=np.arange(8) + 90, extra=np.zeros(40)))
     assert dataset.kind is Kind.SIGNAL and dataset.input_shape == (16, 1, 1) and dataset.train.x.dtype == np.int16
     assert len(set(dataset.val.groups.tolist())) == 1 and dataset.report.notes == ("not used: extra",)
-    with pytest.raises(DataError, match="cannot be resized"):
+    with pytest.raises(InputError, match="signals cannot be resized"):
         data.load(tmp_path / "set.npz", Options(size=(8, 8)))
 
 

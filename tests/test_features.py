@@ -15,7 +15,10 @@ from ratti.device.measure import measure
 from ratti.emit import features as emit
 from ratti.errors import FormatError
 from ratti.features import Codes, FrontEnd
+from ratti.features.image import Image
 from ratti.features.log_mel import LogMel
+from ratti.features.statistics import Statistics
+from ratti.samples import make_samples
 from ratti.types import Array, DType, Quant
 
 EXAMPLES = [e for n in features.front_ends() for e in importlib.import_module(f"ratti.features.{n}").EXAMPLES]
@@ -24,11 +27,7 @@ each = pytest.mark.parametrize("front_end", EXAMPLES, ids=lambda f: f"{f.name}-{
 
 def inputs(front_end: FrontEnd) -> Array:
     """Silence, extremes, a click, a sine, noise of all strengths."""
-    rng, n = np.random.default_rng(3), front_end.samples
-    rows = [np.zeros(n), np.full(n, 32767), np.full(n, -32768), np.where(np.arange(n) % 2, 32767, -32768),
-            np.where(np.arange(n) == n // 2, 1, 0), 30000 * np.sin(np.arange(n) * 0.7)]
-    rows += [rng.normal(0, strength, n) for strength in (1, 30, 1000, 20000)]
-    return np.clip(np.rint(rows), -32768, 32767).astype(np.int16)
+    return make_samples(front_end, 16, seed=3)
 
 
 def codes_for(front_end: FrontEnd, x: Array) -> Codes:
@@ -72,7 +71,7 @@ def test_nothing_undefined_happens() -> None:
     main = """#include "demo_features.h"
 int main(void)
 {
-    static int16_t samples[DEMO_FEATURES_SAMPLES];
+    static SAMPLE samples[DEMO_FEATURES_SAMPLES];
     static int8_t codes[4096];
     static int32_t work[DEMO_FEATURES_WORK_BYTES / 4];
     uint32_t seed = 1;
@@ -80,7 +79,7 @@ int main(void)
     for (k = 0; k < 40; ++k) {
         for (i = 0; i < DEMO_FEATURES_SAMPLES; ++i) {
             seed = seed * 1664525u + 1013904223u;
-            samples[i] = (int16_t)(k < 2 ? (k ? -32768 : 32767) : (int32_t)(seed >> 16) >> (k % 16));
+            samples[i] = (SAMPLE)(k < 2 ? (k ? -32768 : 32767) : (int32_t)(seed >> 16) >> (k % 16));
         }
         demo_features(samples, codes, (int8_t *)work);
     }
@@ -89,7 +88,8 @@ int main(void)
 """
     for front_end in EXAMPLES:
         codes = codes_for(front_end, inputs(front_end))
-        files = {**emit.emit(front_end, codes, "demo").files, "main.c": main}
+        text = main.replace("SAMPLE ", f"{emit.ctype(front_end)} ").replace("(SAMPLE)", f"({emit.ctype(front_end)})")
+        files = {**emit.emit(front_end, codes, "demo").files, "main.c": text}
         subprocess.run([str(build_executable(files, "undefined"))], check=True)
 
 
@@ -116,6 +116,46 @@ def test_a_sine_is_loudest_in_its_band() -> None:
         first, count = front_end.bands[0][values.argmax()]
         assert first <= hertz * 256 / 8000 <= first + count
     assert (front_end.compute(np.zeros((1, front_end.samples), np.int16)) == front_end.floor).all()
+
+
+def test_statistics_are_near_the_real_ones() -> None:
+    front_end = Statistics(2, 100, 2)
+    x = np.random.default_rng(2).normal(300, 2000, (5, front_end.samples)).astype(np.int16)
+    found = front_end.compute(x).reshape(5, 2, 2, 10)
+    real = x.reshape(5, 2, 100, 2).astype(np.float64)
+    for k, want in enumerate((real.mean(2), real.std(2), np.sqrt((real**2).mean(2)), real.min(2), real.max(2))):
+        assert np.abs(found[..., k] - want).max() <= 1
+    above = real > real.mean(2, keepdims=True)
+    assert np.abs(found[..., 5] - (above[:, :, 1:] != above[:, :, :-1]).sum(2)).max() <= 1
+    energy = (((real[:, :, 0::2] - real[:, :, 1::2]) / 2) ** 2).sum(2)
+    assert np.abs(found[..., 6] - 256 * np.log2(energy)).max() < 4
+
+
+@pytest.mark.parametrize("octave", [0, 1, 2, 3])
+def test_a_swing_is_in_its_octave(octave: int) -> None:
+    front_end = Statistics(1, 256, 1, (), 4)
+    period = 3 * 2**octave  # between the octave's ends, 2 and 4 samples of its own rate
+    x = (8000 * np.sin(2 * np.pi * np.arange(256) / period)).astype(np.int16)
+    assert front_end.compute(x[None]).ravel().argmax() == octave
+
+
+@pytest.mark.parametrize("format", ["gray", "rgb", "rgb565", "rgb565_swapped"])
+def test_pictures_are_near_those_of_another_program(format: str) -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="pillow is missing (pip install 'ratti[train]')")
+    channels = 1 if format == "gray" else 3
+    front_end = Image(48, 72, format, 16, 16, channels)
+    rough = np.random.default_rng(4).integers(0, 256, (6, 9, channels)).astype(np.uint8)
+    frame = rough.repeat(8, 0).repeat(8, 1)
+    found = front_end.compute(front_end.encode(frame[None]))[0]
+    picture = pillow.fromarray(frame[:, 12:60].squeeze()).resize((16, 16), pillow.Resampling.BOX)
+    error = np.abs(found - np.asarray(picture, np.int64).reshape(16, 16, channels))
+    assert error.max() <= (7 if format.startswith("rgb565") else 1)  # 5 bits of red hold steps of 8
+
+
+def test_colors_become_gray_as_they_are_bright() -> None:
+    frames = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], np.uint8)[:, None, None].repeat(4, 1)
+    found = Image(4, 4, "rgb", 2, 2, 1).compute(frames.repeat(4, 2).reshape(4, -1))[:, 0, 0, 0]
+    assert found.tolist() == [77, 149, 29, 255]
 
 
 def test_codes_are_those_of_real_quantization() -> None:

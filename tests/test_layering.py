@@ -46,13 +46,14 @@ RANK = {name: rank for rank, line in enumerate(ORDER) for name in line.split()}
 # A place is a module or a folder; modules that only load when one of their functions is called may be named.
 EAGER = {
     "torch": ("nets/_torch.py", "train", "compress", "search", "llm", "formats/torch_export",
-              "runtimes/_torch_program.py"),
+              "runtimes/_torch_program.py", "runtimes/_torch_operators.py"),
     "torchao": ("compress",),
     "unicorn": ("device/machine.py",),  # of the worker process
-    "tvm": ("runtimes/_tvm_operators.py",),
+    "tvm": ("runtimes/_tvm",),
     "capstone": ("device/pricing.py", "device/cycles"),
 }
 ANYWHERE = ("torch", "train", "compress", "nets", "search", "llm", "formats/torch_export", "runtimes/_torch_program.py",
+            "runtimes/_torch_operators.py",
             "runtimes/executorch.py")
 HEAVY = (
     *EAGER,

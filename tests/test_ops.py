@@ -114,7 +114,10 @@ def test_float_meaning_equals_plain_loops(case: Case, rng: np.random.Generator) 
 
 @each_case
 def test_int8_is_close_to_float(case: Case) -> None:
-    """The int8 meaning stays within two steps of the output's scale of the float meaning on the same real values."""
+    """Integers stay within two steps of the output's scale of the float meaning on the same real values; those of int16
+    curves, which are straight lines between few entries, within sixteen.
+    """
+    curve = case.op.name in ("logistic", "tanh", "softmax") and case.outputs[0].dtype is DType.INT16
     real = as_float(case, None)
     for x in samples(activations(case), 2):
         codes = iter(x)
@@ -128,7 +131,7 @@ def test_int8_is_close_to_float(case: Case) -> None:
                 continue
             low, high = ((c - out.zero_point) * out.scale for c in out.dtype.limits)
             error = (got.astype(np.float64) - out.zero_point) * out.scale - np.clip(want, low, high)
-            assert np.abs(error).max() <= 2 * out.scale
+            assert np.abs(error).max() <= (16 if curve else 2) * out.scale
 
 
 def as_float(case: Case, rng: np.random.Generator | None) -> Case:

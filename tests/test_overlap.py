@@ -97,7 +97,7 @@ def differing(got: Array, want: Sequence[dict[str, Array]], chosen: Sequence[tup
         at = 0
         for index, (step, _, _) in enumerate(chosen):
             bytes_ = step.work.output.bytes
-            if (row[at : at + bytes_] != expected[step.output].view(np.int8).ravel()).any():
+            if (row[at : at + bytes_] != np.frombuffer(expected[step.output].tobytes(), np.int8)).any():
                 found.add(index)
             at += bytes_
     return found

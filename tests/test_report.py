@@ -22,7 +22,7 @@ from ratti.deploy import prepare
 from ratti.device import cores, roofline
 from ratti.errors import InputError
 from ratti.formats import tflite
-from ratti.plan import make_plans
+from ratti.plan import Patches, make_plans
 from ratti.plan.memory import Tenant, tenants
 from ratti.report import html
 from ratti.report.html import kinds
@@ -250,19 +250,24 @@ def _overlap(a: Tenant, b: Tenant) -> bool:
 
 
 def test_the_map_is_the_plan() -> None:
-    """Tenants fill the arena; only what the plan lets share bytes does, and only while a result is made."""
-    for plan in (prepare(nets.random_graph(toys.spec()), "armv7em").plan,
-                 make_plans(nets.random_graph(toys.spec()), frozenset())[-1]):
+    """Tenants fill the arena; at each step those are alive that the plan names; scratch lies apart from values."""
+    graph = nets.random_graph(toys.spec())
+    plans = [prepare(graph, "armv7em").plan, *make_plans(graph, frozenset())]
+    assert len({p.how for p in plans}) > 2
+    for plan in plans:
         found = tenants(plan)
         assert 0 <= plan.arena_bytes - max(t.offset + t.bytes for t in found) < 4
         assert {t.name for t in found} >= {*plan.graph.inputs, *plan.graph.outputs}
-        for k, (_, steps) in enumerate(plan.calls):
-            alive = [t for t in found if t.first <= k <= t.last]
-            assert sum(t.bytes for t in alive if t.role != "scratch") == sum(b for _, b in steps[0].live)
-            shared = [(a, b) for a in alive for b in alive if a.name < b.name and _overlap(a, b)]
-            assert all(steps[0].shared_bytes > 0 for _ in shared)
-            apart = [t for t in alive if t.role == "scratch"]
-            assert not any(_overlap(s, t) for s in apart for t in alive if t is not s and t.role != "scratch")
+        for k, (group, steps) in enumerate(plan.calls):
+            parts = len(steps) if isinstance(group, Patches) else 1
+            for j, step in enumerate(steps):
+                now = k + ((j + 0.5) / parts if parts > 1 else 0.5)
+                alive = [t for t in found if t.first <= now < t.end]
+                values = [t for t in alive if t.role != "scratch"]
+                assert dict(step.live).items() <= {t.name: t.bytes for t in values}.items()
+                if step.shared_bytes == 0:
+                    assert not any(_overlap(a, b) for a in values for b in values if a.name < b.name)
+                assert not any(_overlap(s, t) for s in alive if s.role == "scratch" for t in values)
 
 
 @pytest.mark.parametrize("core", sorted(roofline.ROOFS))

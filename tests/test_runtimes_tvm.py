@@ -11,14 +11,16 @@ import pytest
 
 import toys
 from engines import differences, engine, largest_difference, smallest, supported_cases
-from ratti import nets
+from ratti import nets, ops
 from ratti.formats import tflite
+from ratti.graph import interpreter
+from ratti.graph.dequantized import dequantized
 from ratti.graph.ir import Graph
 from ratti.ops.base import Op
 from ratti.verbs.export import export
 
 pytestmark = pytest.mark.toolchain  # zig links the library
-SLOW_OPS = 100  # cases of an op in the slow test; CI takes the first 3
+SLOW_OPS = 100  # cases of an op in the slow test; CI takes the first 2
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +28,22 @@ def graph() -> Graph:
     return nets.random_graph(toys.spec())
 
 
-@pytest.mark.parametrize("per_op", [3, pytest.param(SLOW_OPS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("per_op", [2, pytest.param(SLOW_OPS, marks=pytest.mark.slow)])
 def test_every_op(per_op: int) -> None:
     found = engine("tvm")
     cases = supported_cases(found, per_op)
     assert differences(found, cases) == {}
+
+
+def test_every_int8_op_is_taken() -> None:
+    assert {c.op.name for c in supported_cases(engine("tvm"), 1)} == set(ops.names())
+
+
+def test_float_models_come_in_by_onnx(graph: Graph) -> None:
+    found, real = engine("tvm"), dequantized(graph)
+    x = np.random.default_rng(3).standard_normal(real.type(real.inputs[0]).shape).astype(np.float32)
+    (want,), (got,) = interpreter.run(real, [x]).values(), found.run(real)([x])
+    assert np.abs(want - got).max() < 1e-4 * np.abs(want).max()
 
 
 def test_a_whole_net(graph: Graph) -> None:
@@ -91,24 +104,21 @@ def test_another_process_runs_the_file(graph: Graph, tmp_path: Path) -> None:
     )
     command = [sys.executable, "-W", "ignore", "-c", code, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    from ratti.graph import interpreter
-
     (want,) = interpreter.run(graph, [np.zeros((1, 8, 8, 1), np.int8)]).values()
     assert done.stdout.strip() == str(want.ravel().tolist())
 
 
 def test_an_unknown_op_is_named(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     found = engine("tvm")
-    from ratti.runtimes import _tvm_operators
+    from ratti.runtimes import _tvm
 
     def only_adds(op: Op) -> bool:
         return op.name == "add"
 
-    monkeypatch.setattr(_tvm_operators, "supported", only_adds)
+    monkeypatch.setattr(_tvm, "supported", only_adds)
     assert found.supports(graph).startswith("no integer loops for conv2d, ")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", nets.families())
 def test_every_family(family: str) -> None:
     assert largest_difference(engine("tvm"), nets.random_graph(nets.spec(smallest(family)))) == 0

@@ -37,11 +37,11 @@ from ratti.plan.stream import make_bands
 from ratti.types import Quant
 
 
-def chain(height: int = 13, pool: type = AveragePool2D) -> Graph:
+def chain(height: int = 13, pool: type = AveragePool2D, width: int = 6) -> Graph:
     """A small net with every kind of row: padding, strides, planes, a branch that is added, and a mean of the rest."""
     rng = np.random.default_rng(3)
     b = GraphBuilder("chain")
-    x = b.input("x", int8((1, height, 6, 3), 0.05, 3))
+    x = b.input("x", int8((1, height, width, 3), 0.05, 3))
 
     def conv(x: str, outputs: int, kernel: int, stride: int, name: str) -> str:
         data = rng.integers(-127, 128, (outputs, kernel, kernel, b.shape(x)[3])).astype(np.int8)

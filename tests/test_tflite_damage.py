@@ -1,6 +1,6 @@
 """Damaged `.tflite` files: nothing but ratti's own errors may come of them, soon, and without filling the memory.
 
-RATTI_FUZZ=100000 runs that many mutations of the small and of the real model (10 minutes).
+The long form is fuzz.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ratti.errors import FormatError, UnsupportedError
 from ratti.formats import tflite
 from ratti.graph.passes import run_pipeline
 from ratti.graph.text import to_text
-from tflite_files import how_many, mutations, small_model
+from tflite_files import mutations, small_model
 
 SECONDS = 2.0  # for one file
 MEMORY = 512 * 1024  # KiB by which the process may grow
@@ -62,7 +62,7 @@ def test_truncation_of_a_real_model(shared: Path, rng: np.random.Generator) -> N
 
 
 def test_mutations() -> None:
-    results = [read(data) for data in mutations(small_model(), how_many(3000), seed=1)]
+    results = [read(data) for data in mutations(small_model(), 3000, seed=1)]
     # Damaged weights still make a graph; damaged tables do not.
     graphs = results.count("graph")
     assert 0.1 * len(results) < graphs < 0.9 * len(results)
@@ -78,7 +78,7 @@ def test_mutations_of_a_real_model(shared: Path) -> None:
 
 def test_mutations_anywhere_in_a_real_model(shared: Path) -> None:
     data = (shared / "models" / "kws.tflite").read_bytes()
-    results = [read(m) for m in mutations(data, how_many(150), seed=4)]
+    results = [read(m) for m in mutations(data, 150, seed=4)]
     assert 0.1 * len(results) < results.count("graph") < 0.9 * len(results)
 
 
@@ -97,7 +97,7 @@ def test_memory_does_not_grow() -> None:
 
 def _tails(data: bytes) -> list[bytes]:
     tail = data[-12000:]
-    return [(m + bytes(len(tail)))[: len(tail)] for m in mutations(tail, how_many(300), seed=2)]
+    return [(m + bytes(len(tail)))[: len(tail)] for m in mutations(tail, 300, seed=2)]
 
 
 def test_mutated_graphs_can_be_written_again() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -89,11 +88,6 @@ def mutations(data: bytes, count: int, seed: int) -> Iterator[bytes]:
             if not copy:
                 copy = bytearray(1)
         yield bytes(copy)
-
-
-def how_many(usual: int) -> int:
-    """Rounds of a fuzz test: RATTI_FUZZ files where that is set."""
-    return int(os.environ.get("RATTI_FUZZ", usual))
 
 
 def _present(table: str, content: dict[str, Any]) -> dict[str, Any]:

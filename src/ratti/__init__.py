@@ -1,7 +1,7 @@
 """Small neural networks, and the proof that they fit.
 
-The functions below mirror the command line; each returns a frozen dataclass that prints as a table and has
-`to_json()`. They are loaded on first use, so that importing ratti costs nothing.
+The verbs among the functions below mirror the command line; each returns a frozen dataclass that prints as a table and
+has `to_json()`. All are loaded on first use, so that importing ratti costs nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .compress import prune as prune
+    from .compress import quantize as quantize
     from .verbs.build import build as build
     from .verbs.check import check as check
     from .verbs.export import export as export
@@ -17,15 +19,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_VERBS = ("build", "check", "export", "verify")
+# `ratti train` and `ratti compress` are functions of `ratti.verbs`: the packages `train` and `compress` have the names.
+_FUNCTIONS = {
+    "build": ".verbs.build", "check": ".verbs.check", "export": ".verbs.export", "verify": ".verbs.verify",
+    "prune": ".compress", "quantize": ".compress",
+}
 
-__all__ = ["__version__", *_VERBS]
+__all__ = ["__version__", *sorted(_FUNCTIONS)]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _VERBS:
+    if name not in _FUNCTIONS:
         raise AttributeError(f"module 'ratti' has no attribute '{name}'")
-    return getattr(import_module(f".verbs.{name}", __name__), name)
+    return getattr(import_module(_FUNCTIONS[name], __name__), name)
 
 
 def __dir__() -> list[str]:

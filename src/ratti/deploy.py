@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .device import cores, toolchain
+from .device.image import Image
 from .device.measure import Measurement, measure
 from .device.program import Program, Slot
 from .emit import c, rust
@@ -197,11 +198,30 @@ def front_end_program(sources: FeatureSources) -> Program:
 void {name}_features_arena(int8_t *arena);
 void {name}_features_arena(int8_t *arena)
 {{
-    {name}_features((const int16_t *)(const void *)arena, arena + {codes_at}, arena + {work_at});
+    {name}_features((const {sources.sample_ctype} *)(const void *)arena, arena + {codes_at}, arena + {work_at});
 }}
 """
     return Program({**sources.files, "arena.c": entry}, f"{name}_features_arena", work_at + sources.work_bytes,
                    (Slot(0, sources.samples_bytes),), (Slot(codes_at, sources.codes_bytes),), ("features",))
+
+
+def sense_program(sources: FeatureSources, net: Deployment) -> Program:
+    """Front end and net in one image, to be linked: its flash is what both take together."""
+    inside = net.program
+    name, entry = sources.name, f"{sources.name}_sense"
+    text = f"""#include "{name}_features.h"
+
+void {inside.entry}(int8_t *arena);
+void {entry}(int8_t *arena);
+void {entry}(int8_t *arena)
+{{
+    {name}_features((const {sources.sample_ctype} *)(const void *)arena, arena, arena);
+    {inside.entry}(arena);
+}}
+"""
+    files = {**inside.sources, **sources.files, f"{name}_sense.c": text}
+    steps = ("features", "net")
+    return Program(files, entry, inside.arena_bytes, inside.inputs, inside.outputs, steps)
 
 
 def trade_off(
@@ -238,15 +258,36 @@ def why_not_run(deployment: Deployment, target: Target) -> str:
     )
 
 
+def within_flash(
+    graph: Graph, target: Target, deployment: Deployment, optimize: str = "speed", flash_limit: int | None = None
+) -> Deployment:
+    """`deployment`, where it is not run, with kernels given up as `deploy` gives them up for a lack of flash."""
+    flash = min(flash_limit or target.flash_bytes, target.flash_bytes)
+    best, best_bytes = deployment, _image(deployment, target, optimize).flash_bytes
+    lean: set[str] = set()
+    size = best_bytes
+    while size > flash and (given_up := _give_up(deployment.plan, size - flash)):
+        lean |= given_up
+        deployment = prepare(graph, target.isa, optimize=optimize, lean=lean)
+        size = _image(deployment, target, optimize).flash_bytes
+        best, best_bytes = min((best, best_bytes), (deployment, size), key=lambda found: found[1])
+    return best
+
+
+def _image(deployment: Deployment, target: Target, optimize: str) -> Image:
+    """The linked firmware; with larger memories where it does not fit."""
+    try:
+        return toolchain.build(deployment.program, target, optimize).image
+    except DoesNotFitError:
+        return toolchain.build(deployment.program, target.roomy(), optimize).image
+
+
 def compile_only(deployment: Deployment, target: Target, reason: str, optimize: str = "speed") -> Compiled:
     """RAM (without the stack) and flash of what is not run, for `reason`; every other figure is absent.
 
     Where the core has no compiler, flash is that of its stand-in's code (`device.cores`); the weights alone are exact.
     """
-    try:
-        image = toolchain.build(deployment.program, target, optimize).image
-    except DoesNotFitError:
-        image = toolchain.build(deployment.program, target.roomy(), optimize).image
+    image = _image(deployment, target, optimize)
     absent = ("instructions", "cycles", "latency", "energy")
     has_compiler = not cores.load(target.core).absent
     flash = How.EMULATED if has_compiler else How.ESTIMATED

@@ -1,16 +1,16 @@
-"""What users call MODEL: a `.tflite` or `.onnx` file, a bundle folder, or a net's id."""
+"""What users call MODEL: a `.tflite`, `.onnx` or `.pt2` file, a bundle folder, or a net's id."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from .errors import FormatError, InputError
-from .formats import onnx, tflite
+from .formats import onnx, tflite, torch_export
 from .graph.ir import Graph
 
-BUNDLE_MODEL = "model.tflite"
-READERS = {".tflite": tflite.read, ".onnx": onnx.read}
-WHAT = "a .tflite or .onnx file, a bundle folder or a net's id"
+BUNDLE_MODEL, BUNDLE_NET, BUNDLE_WEIGHTS = "model.tflite", "net.yaml", "weights.safetensors"
+READERS = {".tflite": tflite.read, ".onnx": onnx.read, ".pt2": torch_export.read}
+WHAT = "a .tflite, .onnx or .pt2 file, a bundle folder or a net's id"
 
 
 def load(model: str | Path | Graph) -> Graph:
@@ -28,9 +28,27 @@ def load(model: str | Path | Graph) -> Graph:
     if path.is_file():
         reader = READERS.get(path.suffix)
         if reader is None:
-            raise FormatError(f"'{path}' is no .tflite or .onnx file; ratti reads {WHAT}")
+            raise FormatError(f"'{path}' is no .tflite, .onnx or .pt2 file; ratti reads {WHAT}")
         return reader(path)
     return _from_id(str(model))
+
+
+def load_float(model: str | Path | Graph) -> Graph | None:
+    """The float net that a bundle was quantized from, by its `net.yaml` and weights; None where `model` has neither.
+
+    MissingDependencyError without PyTorch.
+    """
+    folder = Path() if isinstance(model, Graph) else Path(model)
+    spec, weights = folder / BUNDLE_NET, folder / BUNDLE_WEIGHTS
+    if isinstance(model, Graph) or not (spec.is_file() and weights.is_file()):
+        return None
+    from . import compress, nets
+    from .formats.torch_export import import_program
+    from .train.weights import load as load_weights
+
+    net = nets.read(spec)
+    program = compress.export(load_weights(net, weights), net.input_shape, net.numbers)
+    return import_program(program, net.name)
 
 
 def _from_id(text: str) -> Graph:

@@ -1,12 +1,14 @@
 """Recipes: the whole way from data to firmware as one YAML file.
 
     name: digits
-    data: digits                       # digits, a folder of pictures, or an .npz
+    data: digits                       # digits, a folder of pictures, recordings or tables, or an .npz
+    front_end: {name: log_mel, mels: 20}  # between sensor and net; left out: log-mel for sound, all else as it is
     models:
       - net: mobilenet_v2_tiny-1.0-8   # a net's id, or the path of a net.yaml
         targets: [stm32f446re, rp2040]
         train: {epochs: 60}            # fields of TrainConfig
         quantize: {observer: min_max}  # fields of PtqConfig
+    options: {window: 128, hop: 64}    # of loading: window, hop, seconds, hold_out, val_share, test_share, seed
     limits: {ram: 64KiB, latency: 50ms}
     skip_damaged: false                # leave out pictures that cannot be read, and name them
     optimize: auto                     # speed, size, or speed where it fits and size where it does not
@@ -27,7 +29,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from . import nets, targets
+from . import features, nets, registry, targets
+from .data.options import Options
 from .errors import InputError, MissingDependencyError
 
 OPTIMIZE = ("auto", "speed", "size")
@@ -67,6 +70,8 @@ class Recipe:
     limits: Mapping[str, str] = field(default_factory=dict)
     optimize: str = "auto"
     skip_damaged: bool = False
+    front_end: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z_]\w*", self.name, re.ASCII):
@@ -75,6 +80,8 @@ class Recipe:
             raise InputError(f"recipe '{self.name}' has no models")
         if self.optimize not in OPTIMIZE:
             raise InputError(f"optimize is '{self.optimize}'; allowed: {', '.join(OPTIMIZE)}")
+        if self.front_end is not None and self.front_end.get("name") not in features.front_ends():
+            raise registry.unknown("front end", str(self.front_end.get("name", "")), features.front_ends())
         nets_ = [m.net for m in self.models]
         if len(set(nets_)) != len(nets_):
             raise InputError(f"recipe '{self.name}' names the same net twice")
@@ -101,6 +108,12 @@ def read(path: Path) -> Recipe:
     return _struct(Recipe, table, where)
 
 
+def identifier(source: str) -> str:
+    """A recipe's name for data, from their path."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", Path(source).stem).strip("_") or "model"
+    return f"model_{name}" if name[0].isdigit() else name
+
+
 def train_config(model: ModelRecipe) -> Any:
     """The TrainConfig of a model recipe."""
     try:
@@ -111,6 +124,16 @@ def train_config(model: ModelRecipe) -> Any:
     if config.seed < 0:
         raise InputError(f"train of net '{model.net}': 'seed' is {config.seed}; it must be 0 or more")
     return config
+
+
+def data_options(recipe: Recipe) -> Options:
+    """How to load the data of a recipe; size and resolution follow from the net."""
+    table = dict(recipe.options)
+    for key in ("size", "channels", "resolution", "front_end", "max_bad_share"):
+        if key in table:
+            raise InputError(f"options of recipe '{recipe.name}': '{key}' follows from the rest of the recipe")
+    found = _struct(Options, table, f"options of recipe '{recipe.name}'")
+    return dataclasses.replace(found, front_end=recipe.front_end)
 
 
 def ptq_config(model: ModelRecipe) -> Any:
@@ -160,6 +183,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         if value not in allowed:
             raise InputError(f"{where} is {value!r}; allowed: {', '.join(map(str, allowed))}")
         return hint(value)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and not isinstance(value, hint):
+        return _struct(hint, value, where)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if hint is float and isinstance(value, str):

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .errors import InputError, UnsupportedError
+from .errors import FormatError, InputError, UnsupportedError
+from .features import Codes, FrontEnd, from_json
 from .graph.ir import Graph
-from .types import Array, TensorType
+from .types import Array, DType, TensorType
 
 EXTREMES = 4
+FRONT_END = "front_end"  # the key of a graph's metadata under which its front end is written down
 
 
 def make_inputs(graph: Graph, count: int, real: Sequence[Array] = (), seed: int = 0) -> list[list[Array]]:
@@ -42,6 +44,35 @@ def make_inputs(graph: Graph, count: int, real: Sequence[Array] = (), seed: int 
 def real_count(count: int, real: Sequence[Array]) -> int:
     """How many of `count` inferences are real samples: they leave room for the extremes and one of random codes."""
     return min(len(real[0]), max(count - EXTREMES - 1, 1)) if real else 0
+
+
+def front_end_of(graph: Graph) -> tuple[FrontEnd, Codes] | None:
+    """The front end that stands before the first input of `graph`, where its metadata name one; FormatError where what
+    they say is damaged or makes other codes than the input takes. None stands before an int16 input: codes are int8.
+    """
+    text, wanted = graph.metadata.get(FRONT_END), graph.type(graph.inputs[0])
+    if text is None or wanted.dtype is not DType.INT8:
+        return None
+    front_end, codes = from_json(text)
+    if codes is None or (1, *front_end.output_shape) != wanted.shape:
+        raise FormatError(f"front end {front_end.name} of model '{graph.name}' makes {front_end.output_shape}, the "
+                          f"input takes {wanted.dtype.value}{list(wanted.shape)}")
+    return front_end, codes
+
+
+def make_samples(front_end: FrontEnd, count: int, real: Array | None = None, seed: int = 0) -> Array:
+    """`count` inputs of a front end: all real ones, then silence, extremes, a click, noise from faint to full."""
+    rng, n, dtype = np.random.default_rng(seed), front_end.samples, front_end.sample_type
+    low, high = dtype.limits
+    middle = (low + high + 1) // 2
+    at = np.arange(n)
+    rows = [np.full(n, middle), np.full(n, low), np.full(n, high), np.where(at % 2, low, high),
+            np.where(at == n // 2, high, middle), middle + 0.9 * (high - middle) * np.sin(0.7 * at)]
+    have = 0 if real is None else min(len(real), max(count - EXTREMES, 1))
+    while len(rows) + have < count:
+        rows.append(rng.normal(middle, (high - low) * 2.0 ** -rng.integers(2, 14), n))
+    made = np.clip(np.rint(rows[: count - have]), low, high).astype(dtype.numpy).reshape(-1, n)
+    return made if real is None else np.concatenate([real[:have].astype(dtype.numpy), made])
 
 
 def int8_input(graph: Graph, name: str) -> TensorType:

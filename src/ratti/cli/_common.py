@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import InputError
 from ..units import microjoules, milliseconds, size
 
 LIMITS = ("ram", "flash", "latency", "energy")
@@ -57,6 +58,21 @@ def whole(least: int) -> Callable[[str], int]:
 def names(text: str) -> list[str]:
     """The names in a list with commas, each once."""
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def front_end(text: str | None) -> dict[str, Any] | None:
+    """The settings in `log_mel,mels=40,coefficients=10`; values are whole numbers or words, several joined by `+`."""
+    if text is None:
+        return None
+    name, *pairs = names(text)
+    settings: dict[str, Any] = {"name": name}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        if not value:
+            raise InputError(f"--front-end '{text}': '{pair}' is no setting; write name,key=value,key=value")
+        values = [int(v) if v.lstrip("-").isdigit() else v for v in value.split("+")]
+        settings[key] = values if len(values) > 1 else values[0]
+    return settings
 
 
 def show(result: Any, as_json: bool) -> None:

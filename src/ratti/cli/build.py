@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
-from ._common import add_limits, limit_texts, limits, names, show, whole
+from ._common import add_limits, front_end, limit_texts, limits, names, show, whole
 
 HELP = "the whole way: train, quantize, emit C, measure on emulated devices, bundle"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="RECIPE.yaml|DATA", help="a recipe; or a folder of pictures, an .npz, digits")
+    parser.add_argument("source", metavar="RECIPE.yaml|DATA",
+                        help="a recipe; or a folder of pictures, recordings or tables, an .npz, digits")
     parser.add_argument("--target", metavar="ID,ID", help="the devices, where the source is data")
     parser.add_argument("--net", metavar="ID", help="the net, such as micro-1.0-8 (default: the largest that fits)")
     parser.add_argument("--size", type=whole(1), metavar="N", help="size of pictures where --net is left out (64)")
+    parser.add_argument("--front-end", metavar="NAME,KEY=VALUE",
+                        help="between sensor and net: log_mel,mels=40,coefficients=10; statistics; image,height=120,…")
+    parser.add_argument("--window", type=whole(1), metavar="ROWS", help="rows of a table that are one sample")
+    parser.add_argument("--hop", type=whole(1), metavar="ROWS", help="rows from one window to the next (a window's)")
     parser.add_argument("--epochs", type=whole(1), metavar="N", help="training epochs")
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed of weights and order (default 0)")
     parser.add_argument("--out", metavar="DIR", help="where the bundle goes (default: runs/NAME)")
@@ -50,8 +55,9 @@ def _recipe(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
     source = arguments.source
     train = {k: getattr(arguments, k) for k in ("epochs", "seed") if getattr(arguments, k) is not None}
     if source.endswith((".yaml", ".yml")):
-        if arguments.target or arguments.net or arguments.size:
-            raise InputError("a recipe names its own nets and targets: leave out --target, --net and --size")
+        for own in ("target", "net", "size", "front_end", "window", "hop"):
+            if getattr(arguments, own):
+                raise InputError(f"a recipe says that itself: leave out --{own.replace('_', '-')}")
         found = recipe.read(Path(source))
         changes = {k: getattr(arguments, k) for k in ("out", "optimize", "skip_damaged") if getattr(arguments, k)}
         models = tuple(dataclasses.replace(m, train={**m.train, **train}) for m in found.models)
@@ -63,13 +69,18 @@ def _recipe(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
     for target in targets:
         load(target)
     limits(arguments)  # before anything is loaded
-    name = re.sub(r"[^A-Za-z0-9]+", "_", Path(source).stem).strip("_") or "model"
-    name = name if not name[0].isdigit() else f"model_{name}"
+    name = recipe.identifier(source)
     net = arguments.net or _choose(arguments, targets)
     model = recipe.ModelRecipe(net, targets, train)
     out = arguments.out or f"runs/{name}"
     optimize = arguments.optimize or "auto"
-    return recipe.Recipe(name, source, (model,), out, limit_texts(arguments), optimize, arguments.skip_damaged)
+    return recipe.Recipe(name, source, (model,), out, limit_texts(arguments), optimize, arguments.skip_damaged,
+                         front_end(arguments.front_end), _cut(arguments))
+
+
+def _cut(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of loading that were given."""
+    return {k: getattr(arguments, k) for k in ("window", "hop") if getattr(arguments, k)}
 
 
 def _choose(arguments: argparse.Namespace, targets: tuple[str, ...]) -> str:
@@ -77,9 +88,10 @@ def _choose(arguments: argparse.Namespace, targets: tuple[str, ...]) -> str:
     from ..verbs.build import SKIPPED_SHARE, default_net
 
     side = arguments.size or 64
-    is_folder = Path(arguments.source).is_dir()
     bad = SKIPPED_SHARE if arguments.skip_damaged else 0.0
-    data = load(arguments.source, Options((side, side), max_bad_share=bad) if is_folder else None)
+    resolution = side if Path(arguments.source).is_dir() or arguments.size else None
+    data = load(arguments.source, Options(resolution=resolution, front_end=front_end(arguments.front_end),
+                                          max_bad_share=bad, **_cut(arguments)))
     net = default_net(data, targets, limits(arguments), data.input_shape[0])
     print(f"net: {net}, the largest stock net that fits", file=sys.stderr)
     return net

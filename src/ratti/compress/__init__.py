@@ -14,8 +14,10 @@ try:
     from .ptq import Observer, PtqConfig, export, quantize, quantize_program
     from .qat import Qat, QatConfig, qat
     from .quantizer import Int8Quantizer
+    from .sensitivity import LayerSensitivity, Sensitivity, sensitivity
+    from .structured import Importance, Pruned, prune, sliced
 except ModuleNotFoundError as _error:
     raise MissingDependencyError(_error.name or "torchao", "train", "quantization") from None
 
-__all__ = ["Int8Quantizer", "Observer", "PtqConfig", "Qat", "QatConfig", "export", "qat", "quantize",
-           "quantize_program"]
+__all__ = ["Importance", "Int8Quantizer", "LayerSensitivity", "Observer", "Pruned", "PtqConfig", "Qat", "QatConfig",
+           "Sensitivity", "export", "prune", "qat", "quantize", "quantize_program", "sensitivity", "sliced"]

@@ -1,7 +1,8 @@
-"""Post-training quantization: calibrate on validation samples, fold, done. Never opens the test part."""
+"""Post-training quantization: fold, improve, calibrate on validation samples, convert. Never opens the test part."""
 
 from __future__ import annotations
 
+import copy
 import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +17,24 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from ..data import Dataset, Part
 from ..train import tensors, threads
 from ..types import Quant, Shape
+from ._folded import Batches, Layer, fold
+from .bias import correct_biases
+from .equalize import equalize
 from .quantizer import Int8Quantizer
+from .rounding import learn_rounding
+
+PERCENTILE = 0.99995  # of an activation's values are inside its range, at either end
+
+
+class PercentileObserver(HistogramObserver):  # type: ignore[misc]
+    """The range that leaves the outermost values at either end outside (Krishnamoorthi 2018; McKinstry et al. 2018)."""
+
+    def _non_linear_param_search(self) -> tuple[Tensor, Tensor]:
+        step = (self.max_val - self.min_val) / self.bins
+        seen = torch.cumsum(self.histogram, 0) / self.histogram.sum()
+        first = int(torch.searchsorted(seen, 1 - PERCENTILE))
+        last = int(torch.searchsorted(seen, PERCENTILE))
+        return self.min_val + step * first, self.min_val + step * (min(last, self.bins - 1) + 1)
 
 
 class Observer(enum.Enum):
@@ -25,6 +43,7 @@ class Observer(enum.Enum):
     MIN_MAX = "min_max"  # all of it
     MOVING_AVERAGE = "moving_average"  # the average of the batches' extremes
     HISTOGRAM = "histogram"  # the range with the least squared error over a histogram
+    PERCENTILE = "percentile"  # all but the outermost values
 
     @property
     def constructor(self) -> Callable[..., object]:
@@ -32,15 +51,19 @@ class Observer(enum.Enum):
             Observer.MIN_MAX: MinMaxObserver,
             Observer.MOVING_AVERAGE: MovingAverageMinMaxObserver.with_args(averaging_constant=0.05),
             Observer.HISTOGRAM: HistogramObserver,
+            Observer.PERCENTILE: PercentileObserver,
         }[self]
         return made
 
 
 @dataclass(frozen=True)
 class PtqConfig:
-    """Settings of post-training quantization."""
+    """Settings of post-training quantization. The three methods change weights before ranges are calibrated."""
 
     observer: Observer = Observer.MIN_MAX
+    equalize: bool = False  # cross-layer equalization
+    learn_rounding: bool = False
+    correct_biases: bool = False
     samples: int = 512  # at most so many validation samples
     batch_size: int = 32
     seed: int = 0
@@ -65,6 +88,16 @@ def export(model: nn.Module, shape: Shape, numbers: int = 0) -> GraphModule:
     program = torch.export.export(model.eval(), example, dynamic_shapes=tuple({0: batch} for _ in example))
     module: GraphModule = program.module(check_guards=False)
     return module
+
+
+def improve(program: GraphModule, layers: tuple[Layer, ...], batches: Batches, config: PtqConfig) -> None:
+    """The methods that `config` names, in place: ranges first, then rounding, then what rounding left in the means."""
+    if config.equalize:
+        equalize(program, layers)
+    if config.learn_rounding:
+        learn_rounding(program, layers, batches, config.seed)
+    if config.correct_biases:
+        correct_biases(program, layers, batches)
 
 
 def quantize_program(program: GraphModule, calibration: Iterable[tuple[Tensor, ...]],
@@ -95,9 +128,10 @@ def quantize(model: nn.Module, dataset: Dataset, config: PtqConfig | None = None
     """
     config = config or PtqConfig()
     samples = calibration_samples(dataset, config)
-    batches = (tensors(dataset, batch) for batch in samples.batches(config.batch_size))
+    batches = [tensors(dataset, batch) for batch in samples.batches(config.batch_size)]
     with threads(config.threads):
-        program = export(model, dataset.input_shape, dataset.numbers)
+        program = export(copy.deepcopy(model), dataset.input_shape, dataset.numbers)  # it would share the weights
+        improve(program, fold(program), batches, config)
         return quantize_program(program, batches, config.observer, dataset.input_quant)
 
 

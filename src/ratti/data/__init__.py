@@ -1,6 +1,7 @@
 """Data sets: loading, splitting by group, augmentation, scores.
 
-`load` takes a name (`digits`), a folder of pictures or an `.npz` file; each kind of source is one file in `sources/`.
+`load` takes a name (`digits`), a folder of pictures, recordings or tables, an `.npz` or a `.csv` file; each kind of
+source is one file in `sources/`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from .augment import Augment, Flip
 from .dataset import BadFile, Dataset, Kind, LoadReport, Normalization, Part
 from .load import Options, load
+from .sampling import epoch_order
 from .score import Score, score
 from .split import cut_by_group
 
@@ -23,6 +25,7 @@ __all__ = [
     "Part",
     "Score",
     "cut_by_group",
+    "epoch_order",
     "load",
     "score",
 ]

@@ -1,14 +1,19 @@
-"""Light augmentation of image batches in numpy: mirroring, shifts, brightness and contrast."""
+"""Augmentation of training batches in numpy: of pictures, of what a sensor gave, and of spectrograms.
+
+Validation and test never pass through here. What a sensor gave is changed before its front end, which then computes the
+features anew: the net sees what the firmware would make of a later, louder or noisier recording.
+"""
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..types import Array
-from .dataset import Dataset, Kind
+from .dataset import Dataset, Kind, Part
 
 
 class Flip(enum.Enum):
@@ -21,18 +26,34 @@ class Flip(enum.Enum):
 
 @dataclass(frozen=True)
 class Augment:
-    """How far a training image may be changed. `brightness` and `contrast` are shares of the full range."""
+    """How far a training sample may be changed.
+
+    Pictures: mirroring, shifts, `brightness` and `contrast` as shares of the full range. Signals: `time_shift` as a
+    share of the window (its ends are repeated), `gain_db` up or down, `noise` as a share of the sample's own deviation
+    (Um et al. 2017: shift, scaling, jitter). Features in rows and columns: one mask of at most `mask_rows` rows and one
+    of at most `mask_columns` columns, filled with the sample's mean (SpecAugment, Park et al. 2019, without warping).
+    """
 
     flip: Flip = Flip.NONE
     shift_px: int = 0
     brightness: float = 0.0
     contrast: float = 0.0
+    time_shift: float = 0.0
+    gain_db: float = 0.0
+    noise: float = 0.0
+    mask_rows: int = 0
+    mask_columns: int = 0
 
     def __post_init__(self) -> None:
         if self.shift_px < 0:
             raise ValueError(f"shift_px must be 0 or more, not {self.shift_px}")
         if not 0 <= self.brightness < 1 or not 0 <= self.contrast < 1:
             raise ValueError("brightness and contrast must be at least 0 and below 1")
+        if not 0 <= self.time_shift < 1:
+            raise ValueError(f"time_shift must be at least 0 and below 1, not {self.time_shift}")
+        for name in ("gain_db", "noise", "mask_rows", "mask_columns"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
 
     @classmethod
     def light(cls, dataset: Dataset) -> Augment:
@@ -47,6 +68,45 @@ class Augment:
             brightness=0.1 if photo else 0.0,
             contrast=0.1 if photo else 0.0,
         )
+
+    def part(self, dataset: Dataset, part: Part, rng: np.random.Generator) -> Part:
+        """A changed copy of some training samples of `dataset`."""
+        if dataset.kind is Kind.IMAGE:
+            return replace(part, x=self(part.x, rng))
+        x, samples, front_end = part.x, dataset.samples(part), dataset.front_end
+        if front_end is not None and samples is not None and (self.time_shift or self.gain_db or self.noise):
+            channels = front_end.side_by_side
+            changed = self._sensor(samples.reshape(len(samples), -1, channels), rng).reshape(len(samples), -1)
+            x = front_end.compute(changed)
+        return replace(part, x=self._mask(x, rng))
+
+    def _sensor(self, samples: Array, rng: np.random.Generator) -> Array:
+        """(N, time, channels) int16, shifted, scaled and with noise."""
+        n, length, _ = samples.shape
+        reach = int(self.time_shift * length)
+        if reach:
+            at = np.clip(np.arange(length) + rng.integers(-reach, reach + 1, (n, 1)), 0, length - 1)
+            samples = np.take_along_axis(samples, at[..., None], axis=1)
+        real = samples.astype(np.float32)
+        if self.noise:
+            strength = rng.uniform(0, self.noise, (n, 1, 1)) * real.std(axis=(1, 2), keepdims=True)
+            real += (strength * rng.standard_normal(real.shape, dtype=np.float32)).astype(np.float32)
+        if self.gain_db:
+            real *= 10 ** (rng.uniform(-self.gain_db, self.gain_db, (n, 1, 1)).astype(np.float32) / 20)
+        return np.asarray(np.clip(real.round(), -32768, 32767), np.int16)
+
+    def _mask(self, x: Array, rng: np.random.Generator) -> Array:
+        """(N, H, W, C) with some rows and some columns of each sample replaced by its mean."""
+        for axis, most in ((1, self.mask_rows), (2, self.mask_columns)):
+            size = x.shape[axis]
+            width = rng.integers(0, min(most, size) + 1, len(x)) if most else np.zeros(len(x), np.int64)
+            start = rng.integers(0, size - width + 1) if most else width
+            at = np.arange(size)
+            hidden = (at >= start[:, None]) & (at < (start + width)[:, None])
+            hidden = hidden[:, :, None, None] if axis == 1 else hidden[:, None, :, None]
+            if most:
+                x = np.where(hidden, x.mean(axis=(1, 2, 3), keepdims=True).round().astype(x.dtype), x)
+        return x
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """A changed copy of the batch x (N, H, W, C) uint8."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..errors import DataError
-from ..features import FrontEnd
-from ..types import Array, Quant, Shape
+from ..features import Codes, FrontEnd
+from ..types import Array, DType, Quant, Shape
 
 
 class Kind(enum.Enum):
@@ -49,19 +49,20 @@ class Normalization:
 
 
 PIXELS = Normalization((128.0,), (128.0,))
-PIXEL_QUANT = Quant.per_tensor(1 / 128, 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
     """Some samples of a data set: x (N, H, W, C), y (N,) int64, groups (N,) str; `numbers` (N, K) float32 stand beside
-    the samples, such as the intervals between heartbeats; None where there are none. The arrays are read-only.
+    the samples, such as the intervals between heartbeats; `raw` (N, samples) is what the sensor gave, of which a front
+    end made x. Both None where there are none. The arrays are read-only.
     """
 
     x: Array
     y: Array
     groups: Array
     numbers: Array | None = None
+    raw: Array | None = None
 
     def __post_init__(self) -> None:
         if self.x.ndim != 4 or self.y.shape != (len(self.x),) or self.groups.shape != (len(self.x),):
@@ -69,7 +70,9 @@ class Part:
             raise ValueError(f"{shapes} do not belong together")
         if self.numbers is not None and (self.numbers.ndim != 2 or len(self.numbers) != len(self.x)):
             raise ValueError(f"x {self.x.shape} and numbers {self.numbers.shape} do not belong together")
-        for array in (self.x, self.y, self.groups, self.numbers):
+        if self.raw is not None and len(self.raw) != len(self.x):
+            raise ValueError(f"x {self.x.shape} and raw {self.raw.shape} do not belong together")
+        for array in (self.x, self.y, self.groups, self.numbers, self.raw):
             if array is not None:
                 array.setflags(write=False)
 
@@ -79,7 +82,8 @@ class Part:
     def take(self, index: Array | slice) -> Part:
         """The samples at `index` (integers, a slice or a mask)."""
         numbers = None if self.numbers is None else self.numbers[index]
-        return Part(self.x[index], self.y[index], self.groups[index], numbers)
+        raw = None if self.raw is None else self.raw[index]
+        return Part(self.x[index], self.y[index], self.groups[index], numbers, raw)
 
     def batches(self, size: int) -> Iterator[Part]:
         """The samples in order, at most `size` at a time."""
@@ -130,7 +134,7 @@ class Dataset:
     flip_safe: bool  # a mirrored sample keeps its class
     report: LoadReport
     _test: _Seal = field(repr=False)
-    front_end: FrontEnd | None = None  # what made the samples from what a sensor gives; None: they are as it gives them
+    front_end: FrontEnd | None = None  # what made x from what a sensor gives; None: pictures, as they are
 
     @classmethod
     def sealed(cls, name: str, kind: Kind, class_names: Sequence[str], parts: tuple[Part, Part, Part],
@@ -181,14 +185,41 @@ class Dataset:
             return (x,)
         return x, self.numbers_normalization.real(part.numbers)
 
+    def codes(self, part: Part, quants: Sequence[Quant]) -> list[Array]:
+        """int8 codes of what `real` gives, under the quantization of each input: as firmware computes them."""
+        first, *others = self.real(part)
+        x = quants[0].quantize(first, DType.INT8) if self.front_end is None else self.front_codes(quants[0])(part.x)
+        return [x, *(q.quantize(real, DType.INT8) for q, real in zip(quants[1:], others, strict=True))]
+
+    def samples(self, part: Part) -> Array | None:
+        """(N, samples): what the sensor gave, where that is kept: the frames of a camera are not."""
+        if part.raw is not None:
+            return part.raw
+        return part.x.reshape(len(part), -1) if self.front_end is not None and self.kind is Kind.SIGNAL else None
+
+    def front_codes(self, quant: Quant) -> Codes:
+        """From features to the codes of an input quantized by `quant`."""
+        return Codes.fit(np.array(self.normalization.mean), np.array(self.normalization.std), quant)
+
     @property
     def classes(self) -> int:
         return len(self.class_names)
 
     @property
     def input_quant(self) -> Quant | None:
-        """The fixed int8 quantization of the input: of images; None where calibration decides."""
-        return PIXEL_QUANT if self.kind is Kind.IMAGE else None
+        """The fixed int8 quantization of the input: of images, code = pixel - 128; None where calibration decides."""
+        mean, std = set(self.normalization.mean), set(self.normalization.std)
+        if self.kind is not Kind.IMAGE or len(mean) > 1 or len(std) > 1 or not min(mean).is_integer():
+            return None
+        return Quant.per_tensor(1 / min(std), int(min(mean)) - 128)
+
+    def normalized(self, normalization: Normalization) -> Dataset:
+        """The same data as a model from outside was trained on them: (0,), (255,) for pixels from 0 to 1."""
+        channels = self.input_shape[2]
+        if len(normalization.mean) not in (1, channels):
+            raise DataError(f"{self.name}: a normalization of {len(normalization.mean)} channels, the samples have "
+                            f"{channels}")
+        return replace(self, normalization=normalization)
 
     @property
     def test_size(self) -> int:

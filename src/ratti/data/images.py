@@ -58,6 +58,11 @@ def resize(x: Array, size: tuple[int, int], channels: int) -> Array:
     return np.stack([_fit(image, size, channels) for image in images])
 
 
+def version() -> str:
+    """Of what decodes and resizes: another one may give other pixels."""
+    return str(_pillow().__version__)
+
+
 def _fit(image: Image, size: tuple[int, int], channels: int) -> Array:
     pillow = _pillow()
     image = image.convert(MODES[channels])

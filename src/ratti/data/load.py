@@ -26,7 +26,7 @@ class Source(Protocol):
 
 
 def load(source: str | Path, options: Options | None = None) -> Dataset:
-    """The data set at `source`: `digits`, a folder of pictures, or an `.npz` file.
+    """The data set at `source`: `digits`, a folder of pictures, recordings or tables, an `.npz` or a `.csv` file.
 
     Raises:
         DataError: nothing there, or nothing that can be trained on; one line that says what and where.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..graph.builder import unique
 from ..kernels import Constant, Struct, Table, source
-from ..plan import Plan, Step
+from ..plan import Patches, Plan, Step
 from ..types import Array, TensorType
 from . import _stream
 from ._text import wrap
@@ -59,11 +59,13 @@ def emit(plan: Plan, name: str | None = None) -> CSources:
         _include(step.kernel.header, unit.headers)
     if plan.streams:
         _include(_stream.HEADER, unit.headers)
-    for stream, steps in plan.calls:
-        if stream is None:
+    for group, steps in plan.calls:
+        if group is None:
             _step(plan, steps[0], unit)
+        elif isinstance(group, Patches):
+            _patches(plan, group, steps, unit)
         else:
-            _loop(_stream.Loop(plan, stream), steps, unit)
+            _loop(_stream.Loop(plan, group), steps, unit)
     inputs, outputs = _ports(plan, plan.graph.inputs), _ports(plan, plan.graph.outputs)
     files = {f"{name}.h": _header(name, plan, inputs, outputs), f"{name}.c": _source(name, unit)}
     names = tuple(steps[0].node.name for _, steps in plan.calls)
@@ -96,10 +98,23 @@ def _resolve(header: str, included: str) -> str:
 
 
 def _step(plan: Plan, step: Step, unit: _Unit) -> None:
+    """The call of a step."""
     places = [f"arena + {plan.offsets[n]}" for n in (*step.inputs, step.output)]
     function, call = _call(step, places, ("0", str(step.kernel.rows(step.work))), "    ", unit)
     unit.calls.append(f"    /* {step.node.name}: {_shapes(step)} */\n{call}")
     unit.called.append(function)
+
+
+def _patches(plan: Plan, patches: Patches, steps: Sequence[Step], unit: _Unit) -> None:
+    """A function for the steps of all patches, and its call."""
+    first, last = plan.ends_of(patches)
+    name, inner = f"patches_{first}", replace(unit, calls=[], called=[])
+    for step in steps:
+        _step(plan, step, inner)
+    text = "\n".join(inner.calls)
+    unit.function_text.append(f"static RATTI_NOINLINE void {name}(int8_t *arena)\n{{\n{text}\n}}\n")
+    unit.calls.append(f"    /* {first} to {last}, patch by patch */\n    {name}(arena);")
+    unit.called.append(name)
 
 
 def _loop(loop: _stream.Loop, steps: Sequence[Step], unit: _Unit) -> None:
@@ -149,7 +164,8 @@ def _function(step: Step, unit: _Unit) -> str:
     body = []
     if call.inputs_as_array:
         constants = [t.role for t in call.tables if t.role.startswith("operand_")]
-        body.append(wrap("    const int8_t *const inputs[] = {", [*pointers, *constants], "};", LINE))
+        held = [_as_bytes(t) for t in call.tables if t.role in constants]
+        body.append(wrap("    const int8_t *const inputs[] = {", [*pointers, *held], "};", LINE))
         arguments = ["inputs", "output", *(t.role for t in call.tables if t.role not in constants)]
     if call.scratch_bytes:
         parameters.append("int8_t *scratch")
@@ -174,6 +190,10 @@ def _function(step: Step, unit: _Unit) -> str:
         signature = wrap(f"static RATTI_NOINLINE void {unit.functions[text]}(", parameters, ")", LINE, hang=4)
         unit.function_text.append(signature + text)
     return unit.functions[text]
+
+
+def _as_bytes(table: Table) -> str:
+    return table.role if table.ctype == "int8_t" else f"(const int8_t *)(const void *){table.role}"
 
 
 def input_names(count: int) -> list[str]:

@@ -24,9 +24,11 @@ class FeatureSources:
 
     name: str
     files: Mapping[str, str]
-    samples_bytes: int
+    samples_bytes: int  # of one input
+    step_bytes: int  # of the samples that one step takes
     codes_bytes: int
     work_bytes: int
+    sample_ctype: str
 
 
 def emit(front_end: FrontEnd, codes: Codes, name: str) -> FeatureSources:
@@ -38,12 +40,14 @@ def emit(front_end: FrontEnd, codes: Codes, name: str) -> FeatureSources:
     text = "\n".join([
         f'#include "{name}_features.h"\n',
         _plain(kernel_source(COMPILER)),
-        _plain(feature_source(program.header)),
+        *(_plain(feature_source(header)) for header in _headers(program.header)),
         _tables(program, codes, name),
-        _functions(program, codes, name, values_bytes),
+        _functions(front_end, program, codes, name, values_bytes),
     ])
     files = {f"{name}_features.h": _header(front_end, program, name, work_bytes), f"{name}_features.c": text}
-    return FeatureSources(name, files, 2 * front_end.samples, codes_bytes, work_bytes)
+    sample_bytes = front_end.sample_type.bytes
+    return FeatureSources(name, files, sample_bytes * front_end.samples, sample_bytes * program.step_samples,
+                          codes_bytes, work_bytes, ctype(front_end))
 
 
 def aligned(size_bytes: int) -> int:
@@ -51,53 +55,75 @@ def aligned(size_bytes: int) -> int:
     return -(-size_bytes // 4) * 4
 
 
+def ctype(front_end: FrontEnd) -> str:
+    """The C type of a sample."""
+    return f"{front_end.sample_type.value}_t"
+
+
+def _one_shift(codes: Codes) -> bool:
+    return len(set(codes.shift)) == 1
+
+
 def _plain(header: str) -> str:
     return re.sub(r'#include "[^"]+"\n+', "", header)
 
 
+def _headers(header: str) -> list[str]:
+    """A front end's header behind those of this folder that it includes."""
+    shared = re.findall(r'#include "\.\./(\w+\.h)"', feature_source(header))
+    return [*shared, header]
+
+
 def _tables(program: Steps, codes: Codes, name: str) -> str:
     own = {"multipliers": codes.multiplier, "biases": codes.bias}
+    own |= {} if _one_shift(codes) else {"shifts": codes.shift}
     tables = (*program.tables, *(Table(k, "int32_t", np.array(v)) for k, v in own.items()))
     return "\n".join(array(f"{name}_{t.name}", t.ctype, t.data) for t in tables)
 
 
-def _functions(program: Steps, codes: Codes, name: str, values_bytes: int) -> str:
+def _functions(front_end: FrontEnd, program: Steps, codes: Codes, name: str, values_bytes: int) -> str:
     struct, fields = program.sizes
     sizes = ", ".join(f".{k} = {v}" for k, v in fields.items())
-    arguments = ["samples", "values", *(f"{name}_{t.name}" for t in program.tables)]
+    arguments = ["samples", *(["step"] if not program.hop_samples else []), "values"]
+    arguments += [f"{name}_{t.name}" for t in program.tables]
     arguments += [f"work + {values_bytes}"] if program.scratch_bytes else []
     channel = "0" if len(codes.multiplier) == 1 else f"i % {len(codes.multiplier)}"
-    return f"""void {name}_features_step(const int16_t *samples, int32_t step, int8_t *codes, int8_t *work)
+    shift = str(codes.shift[0]) if _one_shift(codes) else f"{name}_shifts[{channel}]"
+    own, sample = program.step_values, ctype(front_end)
+    at = f"samples + step * {program.hop_samples}" if program.hop_samples else "samples"
+    return f"""void {name}_features_step(const {sample} *samples, int32_t step, int8_t *codes, int8_t *work)
 {{
     static const {struct} sizes = {{{sizes}}};
     int16_t *values = (int16_t *)(void *)work;
     int32_t i;
     {program.function}({', '.join(arguments)}, sizes);
-    codes += step * {program.step_values};
-    for (i = 0; i < {program.step_values}; ++i) {{
-        const int32_t code = (values[i] * {name}_multipliers[{channel}] + {name}_biases[{channel}]) >> {codes.shift};
+    codes += step * {own};
+    for (i = 0; i < {own}; ++i) {{
+        const int32_t code = (values[i] * {name}_multipliers[{channel}] + {name}_biases[{channel}]) >> {shift};
         codes[i] = (int8_t)(code < -128 ? -128 : code > 127 ? 127 : code);
     }}
 }}
 
-void {name}_features(const int16_t *samples, int8_t *codes, int8_t *work)
+void {name}_features(const {sample} *samples, int8_t *codes, int8_t *work)
 {{
     int32_t step;
     for (step = 0; step < {program.steps}; ++step) {{
-        {name}_features_step(samples + step * {program.hop_samples}, step, codes, work);
+        {name}_features_step({at}, step, codes, work);
     }}
 }}
 """
 
 
 def _header(front_end: FrontEnd, program: Steps, name: str, work_bytes: int) -> str:
-    prefix = f"{name.upper()}_FEATURES"
+    prefix, sample = f"{name.upper()}_FEATURES", ctype(front_end)
+    how = (f"""Or step by step while samples come in: step k takes
+   {program.step_samples} samples from sample k * {program.hop_samples} on, and all {program.steps} fill the codes.
+  """ if program.hop_samples else f"""Step k gives row k of {program.steps}, from all samples.
+  """)
     return f"""/* {name}: what the sensor gives, to the codes of the net's input. Emitted by ratti; whole numbers only.
 
-   All at once: {name}_features(samples, codes, work). Or step by step while samples come in: step k takes
-   {program.step_samples} samples from sample k * {program.hop_samples} on, and all {program.steps} fill the codes.
-   `codes` is the net's input in its arena. `work` is aligned to 4 bytes and free between steps; it may lie in the
-   part of the arena behind the input. */
+   All at once: {name}_features(samples, codes, work). {how} `codes` is the net's input in its arena.
+   `work` is aligned to 4 bytes and free between steps; it may lie in the part of the arena beside the input. */
 #ifndef {prefix}_H
 #define {prefix}_H
 
@@ -112,8 +138,8 @@ def _header(front_end: FrontEnd, program: Steps, name: str, work_bytes: int) -> 
 #ifdef __cplusplus
 extern "C" {{
 #endif
-void {name}_features(const int16_t *samples, int8_t *codes, int8_t *work);
-void {name}_features_step(const int16_t *samples, int32_t step, int8_t *codes, int8_t *work);
+void {name}_features(const {sample} *samples, int8_t *codes, int8_t *work);
+void {name}_features_step(const {sample} *samples, int32_t step, int8_t *codes, int8_t *work);
 #ifdef __cplusplus
 }}
 #endif

@@ -65,7 +65,8 @@ def choose(graph: Graph) -> dict[str, Kernel]:
     for node in graph.nodes:
         work = Work.of(graph, node, FEATURES[FEATURE_SET])
         found = kernels.candidates(work)
-        written = [k for k in found if kernels.rust_form(k) is not None]
+        narrow = all(t.dtype is not DType.INT16 for t in (*work.types, *work.outputs))  # the arena is one of bytes
+        written = [k for k in found if narrow and kernels.rust_form(k) is not None]
         if written:
             chosen[node.name] = written[0]
         elif found:

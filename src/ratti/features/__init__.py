@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from importlib import resources
 
-from .base import Codes, FrontEnd, Program, from_json, front_ends, to_json
+from .base import Codes, FrontEnd, Program, Window, from_json, front_ends, make, to_json
 
-__all__ = ["Codes", "FrontEnd", "Program", "from_json", "front_ends", "source", "to_json"]
+__all__ = ["Codes", "FrontEnd", "Program", "Window", "from_json", "front_ends", "make", "source", "to_json"]
 
 
 def source(header: str) -> str:

@@ -33,5 +33,5 @@ def _weights(codes: Array, quant: Quant) -> Array:
         shape[quant.axis] = -1
     scale = np.asarray(quant.scale).reshape(shape if quant.axis is not None else ())
     zero = np.asarray(quant.zero_point).reshape(shape if quant.axis is not None else ())
-    floats: Array = ((codes.astype(np.float64) - zero) * scale).astype(np.float32)
+    floats: Array = np.array((codes.astype(np.float64) - zero) * scale, np.float32)  # an array of a scalar, too
     return floats

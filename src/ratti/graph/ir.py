@@ -62,6 +62,9 @@ class Graph:
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
         self._verify()
 
+    def __deepcopy__(self, memo: object) -> Graph:
+        return self  # nothing in it changes
+
     def type(self, name: str) -> TensorType:
         return self.values[name].type
 

@@ -74,13 +74,17 @@ def channel_table(operands: Sequence[Operand], output: TensorType, weights: Arra
     return Channels(table, output_struct(output, activation, rounding), bias)
 
 
-def wide_channels(operands: Sequence[Operand], output: TensorType) -> Table:
-    """The `ratti_wide_channel` records of a layer with int16 activations."""
+def wide_channels(operands: Sequence[Operand], output: TensorType, short: bool = False) -> Table:
+    """The `ratti_wide_channel` records of a layer with int16 activations; where its sums are `short`, multipliers have
+    32 bits and shifts are as those of `ratti_channel`.
+    """
     multiplier, shift = channel_multipliers(operands[0].type, operands[1].type, output)
-    short = np.where(multiplier < 0x7FFF0000, (multiplier + (1 << 15)) >> 16, 0x7FFF)
+    factor, right = multiplier, -shift
+    if not short:
+        factor, right = np.where(multiplier < 0x7FFF0000, (multiplier + (1 << 15)) >> 16, 0x7FFF), 15 - shift
     count = output.shape[-1]
     bias = operands[2].data if len(operands) > 2 else None
-    columns = (np.zeros(count, np.int64) if bias is None else bias, short, 15 - shift)
+    columns = (np.zeros(count, np.int64) if bias is None else bias, factor, right)
     return Table("channels", "ratti_wide_channel", np.stack([np.broadcast_to(c, count) for c in columns], axis=1))
 
 

@@ -80,6 +80,16 @@ def stored_singly(begins: Array, first: Array) -> int | None:
     return _largest(written - needed)
 
 
+def copied(begins: Array, ends: Array, own: Array) -> int | None:
+    """The distance where stretches are copied one after the other, each read whole before it is stored.
+
+    begins: by stretch, its first byte in its operand; ends: behind its last byte in the result; own: those that this
+    operand holds. What is stored need not follow memory.
+    """
+    stored = np.maximum.accumulate(ends)[:-1]
+    return _largest((stored - begins[1:])[own[1:]])
+
+
 def groups_of(pixels: int, size: int) -> Array:
     """Where groups of `size` pixels end, and then single pixels."""
     full = pixels // size * size

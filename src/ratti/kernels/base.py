@@ -143,7 +143,7 @@ class Kernel(ABC):
     header: ClassVar[str]
     ops: ClassVar[tuple[type[Op], ...]]
     requires: ClassVar[frozenset[str]] = frozenset()
-    activations: ClassVar[DType] = DType.INT8  # the element type of the data
+    activations: ClassVar[tuple[DType, ...]] = (DType.INT8,)  # element types of the data
     weights: ClassVar[DType] = DType.INT8  # that of constant weights
 
     def serves(self, work: Work) -> bool:
@@ -153,7 +153,7 @@ class Kernel(ABC):
 
     def _takes_types(self, work: Work) -> bool:
         data = work.op.activations
-        return all(t.dtype is self.activations for t in work.types[:data]) and all(
+        return all(t.dtype in self.activations for t in work.types[:data]) and all(
             t.dtype is self.weights for t in work.types[data : data + 1]
         )
 

@@ -205,6 +205,7 @@ class ShuffleUnitV2:
     width: int
     kept: int
     stride: Pair = (1, 1)
+    kernel: Pair = (3, 3)
 
     def wires(self, shape: Shape) -> tuple[Wire, ...]:
         if not 0 < self.kept < self.width:
@@ -212,14 +213,14 @@ class ShuffleUnitV2:
         relu, inner = Activation.RELU, (*shape[:-1], self.hidden)
         body: dict[str, Layer] = {
             "reduce": Conv(self.hidden, activation=relu),
-            "depthwise": depthwise(inner, (3, 3), self.stride),
+            "depthwise": depthwise(inner, self.kernel, self.stride),
             "restore": Conv(self.width - self.kept, activation=relu),
         }
         if self.stride == (1, 1):
             kept = chain({"keep": Channels(0, self.kept)})
             computed = chain({"take": Channels(self.kept, shape[-1]), **body})
         else:
-            side = {"side": depthwise(shape, (3, 3), self.stride), "keep": Conv(self.kept, activation=relu)}
+            side = {"side": depthwise(shape, self.kernel, self.stride), "keep": Conv(self.kept, activation=relu)}
             kept, computed = chain(side), chain(body)
         groups = 2 if self.width % 2 == 0 else 1
         return (*kept, *computed, Wire("concat", Concat(), ("keep", "restore")),

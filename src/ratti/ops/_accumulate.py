@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..fixed_point import quantize_multipliers, requantize, requantize_wide
+from ..fixed_point import INT32_MAX, quantize_multipliers, requantize, requantize_wide
 from ..types import Array, DType, TensorType
 from .base import Activation, Constraint, Op, Operand, constraint
 
@@ -43,14 +43,14 @@ def weights_symmetric(op: Op, operands: Sequence[Operand], outputs: Sequence[Ten
 
 @constraint
 def types_match(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
-    """input and output must be int8 with int8 or int4 weights (bias int32), int16 with int8 weights (bias int64), or
-    all float32"""
+    """input and output must be int8 with int8 or int4 weights (bias int32), int16 with int8 weights (bias int64;
+    convolutions: or int32), or all float32"""
     kinds = [operands[0].type.dtype, operands[1].type.dtype, outputs[0].dtype]
     bias = operands[2].type.dtype if len(operands) > 2 else None
     if kinds == [DType.FLOAT32] * 3:
         return bias in (None, DType.FLOAT32)
     if op.takes_int16 and kinds == [DType.INT16, DType.INT8, DType.INT16]:
-        return bias in (None, DType.INT64)
+        return bias in (None, DType.INT64) or (bias is DType.INT32 and isinstance(op, LinearOp) and op.short_bias)
     return kinds in ([DType.INT8] * 3, [DType.INT8, DType.INT4, DType.INT8]) and bias in (None, DType.INT32)
 
 
@@ -61,11 +61,24 @@ def scales_per_output(op: LinearOp, operands: Sequence[Operand], outputs: Sequen
     return quant is None or quant.axis in (None, op.output_axis)
 
 
+@constraint
+def sums_in_range(op: LinearOp, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
+    """sums of int16 activations with an int32 bias must fit int32 for every input"""
+    w = operands[1].data
+    if w is None or not op.sums_are_short([o.type for o in operands], outputs[0]):
+        return True
+    others = tuple(a for a in range(w.ndim) if a != op.output_axis)
+    bias = operands[2].data
+    most = 32768 * np.abs(w.astype(np.int64)).sum(axis=others) + (0 if bias is None else np.abs(bias.astype(np.int64)))
+    return bool(most.max(initial=0) <= INT32_MAX)
+
+
 class LinearOp(Op):
     """An op that multiplies its input with constant weights, adds an optional bias, and may hold an activation."""
 
     activation: Activation
     output_axis: ClassVar[int] = 0  # of the weights
+    short_bias: ClassVar[bool] = False  # whether int16 activations may have an int32 bias
 
     operand_names: ClassVar[tuple[str, ...]] = ("input", "weight", "bias")
     optional_operands: ClassVar[int] = 1
@@ -75,6 +88,7 @@ class LinearOp(Op):
         bias_per_output,
         weights_symmetric,
         scales_per_output,
+        sums_in_range,
     )
 
     @abstractmethod
@@ -91,13 +105,18 @@ class LinearOp(Op):
             return (self.activation.apply(sums).reshape(out.shape).astype(np.float32),)
         if out.dtype is DType.INT16:
             wide = self.accumulate(x.astype(np.float64), w.astype(np.float64)).astype(np.int64) + bias
-            scaled = requantize_wide(wide, *channel_multipliers(types[0], types[1], out))
+            scale = requantize if self.sums_are_short(types, out) else requantize_wide
+            scaled = scale(wide, *channel_multipliers(types[0], types[1], out))
             return (np.clip(scaled, *self.activation.code_range(out)).reshape(out.shape).astype(np.int16),)
         dtype = self._exact_float(w)
         centered = (x.astype(np.int16) - types[0].zero_point).astype(dtype)
         acc = self.accumulate(centered, w.astype(dtype)).astype(np.int64) + bias
         codes = requantize(acc, *channel_multipliers(types[0], types[1], out)) + out.zero_point
         return (np.clip(codes, *self.activation.code_range(out)).reshape(out.shape).astype(out.dtype.numpy),)
+
+    def sums_are_short(self, types: Sequence[TensorType], output: TensorType) -> bool:
+        """Whether int16 activations are summed in int32, and scaled as int8 ones are."""
+        return output.dtype is DType.INT16 and [t.dtype for t in types[2:]] == [DType.INT32]
 
     def _exact_float(self, w: Array) -> type[np.float32] | type[np.float64]:
         """A float type in which the sums of products of int8 codes are exact: float32 holds integers to 2**24."""

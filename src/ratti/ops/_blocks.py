@@ -19,6 +19,7 @@ class Blocks(Move):
 
     block: int
 
+    takes_int16: ClassVar[bool] = False  # nor does TFLite Micro
     examples: ClassVar[tuple[tuple[str, Shape, int], ...]]
 
     @classmethod

@@ -16,6 +16,7 @@ class Move(Op):
     """An op whose outputs hold elements of its inputs; a subclass says which, for arrays of any element type."""
 
     constraints: ClassVar[tuple[Constraint, ...]] = (all_same_quantization,)
+    takes_int16: ClassVar[bool] = True
 
     @abstractmethod
     def move(self, arrays: Sequence[Array], fill: float) -> tuple[Array, ...]:

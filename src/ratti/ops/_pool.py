@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from ..types import Array, Shape, TensorType
 from ._accumulate import activation_of
 from ._window import Padding, Pair, check_rank4, map_size, out_size, padding_code, resolve_padding, same_padding
-from .base import Activation, Case, Op, Operand, constraint, int8, same_quantization
+from .base import Activation, Case, Op, Operand, constraint, in_int16, int8, same_quantization
 
 
 @constraint
@@ -28,6 +28,7 @@ class Pool2D(Op):
     activation: Activation = Activation.NONE
 
     constraints = (same_quantization, padding_below_window)
+    takes_int16: ClassVar[bool] = True
     tflite_options: ClassVar[str | None] = "Pool2DOptions"
 
     def infer_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
@@ -75,6 +76,9 @@ class Pool2D(Op):
             return Case(label, op, (Operand(int8(shape, 0.05, zp)),), (int8(out, 0.05, zp),))
 
         yield case("k2", (1, 6, 4, 5), (2, 2), (2, 2))
+        yield in_int16(case("k3_same_stride2", (1, 7, 8, 3), (3, 3), (2, 2), True))
+        yield in_int16(case("relu6", (1, 4, 4, 4), (2, 2), (1, 1), act=Activation.RELU6, zp=-20))
+        yield in_int16(case("global_saturated", (1, 15, 17, 4), (15, 17), (15, 17), zp=127))
         yield case("global", (1, 25, 5, 6), (25, 5), (25, 5), zp=-128)
         yield case("global_saturated", (1, 15, 17, 4), (15, 17), (15, 17), zp=127)
         yield case("k3_same_stride2", (1, 7, 8, 3), (3, 3), (2, 2), True)

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..fixed_point import quantize_multiplier, requantize
 from ..types import Array, DType, Quant, Shape, TensorType
-from .base import Case, Constraint, Op, Operand, constraint, int8
+from ._wide import SCALE
+from .base import Case, Constraint, Op, Operand, constraint, in_int16, int8
 
 # Scales whose ratio is 1.5 in float32 and a little less in double precision: every odd code is almost a tie.
 ALMOST_3_TO_2 = (0.41563326120376587, 0, 0.27708885073661804, 0)
@@ -40,6 +41,9 @@ class Unary(Op):
     ) -> tuple[Array, ...]:
         if outputs[0].dtype is DType.FLOAT32:
             return (self.real(inputs[0].astype(np.float64)).astype(np.float32),)
+        if types[0].dtype is DType.INT16:
+            codes = self.codes(inputs[0].astype(np.int64), types[0], outputs[0])
+            return (np.clip(codes, *outputs[0].dtype.limits).astype(outputs[0].dtype.numpy),)
         return (self.table(types[0], outputs[0])[inputs[0].astype(np.int64) + 128],)
 
     @classmethod
@@ -54,6 +58,8 @@ class Unary(Op):
         for k, (in_scale, in_zp, out_scale, out_zp) in enumerate(quants):
             x, y = int8((1, 16, 16), in_scale, in_zp), int8((1, 16, 16), out_scale, out_zp)
             yield Case(f"q{k}", cls(), (Operand(x),), (y,))
+            if cls.takes_int16:
+                yield in_int16(Case(f"q{k}", cls(), (Operand(x),), (y,)))
 
 
 def rescale(codes: Array, input: TensorType, output: TensorType) -> Array:
@@ -69,16 +75,20 @@ def sigmoid_output(scale: float, zero_point: int) -> Constraint:
     """The constraint that TFLite puts on the output of logistic and tanh."""
 
     def holds(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
-        return outputs[0].dtype is DType.FLOAT32 or outputs[0].quant == Quant.per_tensor(scale, zero_point)
+        wanted = Quant.per_tensor(scale, zero_point) if outputs[0].dtype is DType.INT8 else Quant.per_tensor(SCALE, 0)
+        return outputs[0].dtype is DType.FLOAT32 or outputs[0].quant == wanted
 
-    holds.__doc__ = f"the int8 output must have scale 1/{round(1 / scale)} and zero point {zero_point}"
+    holds.__doc__ = (
+        f"the int8 output must have scale 1/{round(1 / scale)} and zero point {zero_point} (int16: 1/32768 and 0)"
+    )
     return constraint(holds)
 
 
 @constraint
 def sigmoid_scale(op: Op, operands: Sequence[Operand], outputs: Sequence[TensorType]) -> bool:
-    """the scale of an int8 input of logistic and tanh must lie between 2**-23 and 8"""
-    return outputs[0].dtype is DType.FLOAT32 or 2.0**-23 < operands[0].type.scale < 8
+    """the scale of an int8 input of logistic and tanh must lie between 2**-23 and 8 (int16: and 4)"""
+    most = 4 if outputs[0].dtype is DType.INT16 else 8
+    return outputs[0].dtype is DType.FLOAT32 or 2.0**-23 < operands[0].type.scale < most
 
 
 def sigmoid_argument(codes: Array, input: TensorType) -> tuple[Array, Array]:

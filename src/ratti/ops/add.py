@@ -12,7 +12,7 @@ from ..fixed_point import requantize
 from ..types import Array, TensorType
 from ._binary import Activated
 from ._sum import Summing
-from .base import Activation, Case, Operand, int8
+from .base import Activation, Case, Operand, in_int16, int8
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Add(Activated, Summing):
     activation: Activation = Activation.NONE
 
     name: ClassVar[str] = "add"
+    takes_int16: ClassVar[bool] = True
     tflite_code: ClassVar[int] = 0
     tflite_options: ClassVar[str | None] = "AddOptions"
 
@@ -49,4 +50,8 @@ class Add(Activated, Summing):
         yield case("small_output", int8(shape, 0.05, 0), int8(shape, 0.07, 0), 1e-4, -100)
         yield case("relu_n1_to_1", int8(shape, 0.02, 0), int8(shape, 0.01, -5), 0.02, 3, Activation.RELU_N1_TO_1)
         yield case("same_scales", int8((1, 16), 0.1, 0), int8((1, 16), 0.1, 0), 0.1, 0)
-        yield from cls.pairs(rng, (0.03, -5), (0.05, 40), (0.06, 3))
+        pairs = list(cls.pairs(rng, (0.03, -5), (0.05, 40), (0.06, 3)))
+        yield from pairs
+        yield from (in_int16(c) for c in pairs)
+        yield in_int16(case("relu6", int8(shape, 0.05, 0), int8(shape, 0.04, 127), 0.0235, -128, Activation.RELU6))
+        yield in_int16(case("far_scales", int8(shape, 1.0, -3), int8(shape, 1e-5, 90), 0.9, 12))

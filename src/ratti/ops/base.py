@@ -232,17 +232,39 @@ def with_four_bits(case: Case) -> Case:
     return Case(f"{case.label}_4bit", case.op, (x, narrow, *bias), case.outputs)
 
 
-def with_int16(case: Case) -> Case:
-    """A case of a linear op with int16 activations of the same range, and the int64 bias that belongs to them."""
+def with_int16(case: Case, sums: DType = DType.INT64) -> Case:
+    """A case of a linear op with int16 activations of the same range, and the bias that belongs to them."""
     x, weight, *rest = case.operands
     bias = [
-        Operand(TensorType(o.type.shape, DType.INT64, _scaled(o.type.quant, 1 / 256)), o.data.astype(np.int64) << 8)
+        Operand(TensorType(o.type.shape, sums, _scaled(o.type.quant, 1 / 256)), o.data.astype(sums.numpy) << 8)
         for o in rest
         if o.data is not None
     ]
     outputs = tuple(int16(t.shape, t.scale / 256) for t in case.outputs)
     input = Operand(int16(x.type.shape, x.type.scale / 256))
-    return Case(f"{case.label}_16x8", case.op, (input, weight, *bias), outputs)
+    label = f"{case.label}_16x8" + ("" if sums is DType.INT64 else f"_{sums.value}")
+    return Case(label, case.op, (input, weight, *bias), outputs)
+
+
+def in_int16(case: Case) -> Case:
+    """A case of an op without weights with int16 activations of the same range."""
+
+    def wider(type: TensorType) -> TensorType:
+        return int16(type.shape, wide_scale(type))
+
+    def data(operand: Operand) -> Array | None:
+        if operand.data is None:
+            return None
+        real = operand.type.scale * (operand.data.astype(np.float64) - operand.type.zero_point)
+        return np.asarray(np.clip(np.rint(real / wide_scale(operand.type)), -32768, 32767)).astype(np.int16)
+
+    operands = tuple(Operand(wider(o.type), data(o)) for o in case.operands)
+    return Case(f"{case.label}_int16", case.op, operands, tuple(wider(t) for t in case.outputs))
+
+
+def wide_scale(type: TensorType) -> float:
+    """The scale of int16 codes, without a zero point, that hold the range of an int8 type."""
+    return float(np.float32(type.scale * (128 + abs(type.zero_point)) / 32768))
 
 
 def _scaled(quant: Quant | None, factor: float) -> Quant | None:

@@ -11,7 +11,7 @@ import numpy as np
 from ..types import Array, Shape, TensorType
 from ._accumulate import activation_of
 from ._move import MOST_OPERANDS, Move, names, normal_axis, options_axis, same_but
-from .base import Activation, Case, Operand, int8
+from .base import Activation, Case, Operand, in_int16, int8
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class Concat(Move):
         ):
             (out,) = cls(axis).infer_shapes(*shapes)
             types = tuple(Operand(int8(s, 0.1, -9)) for s in shapes)
-            yield Case(label, cls(axis), types, (int8(out, 0.1, -9),))
+            case = Case(label, cls(axis), types, (int8(out, 0.1, -9),))
+            yield from (case, in_int16(case))
         weight = Operand(int8((1, 3, 4, 2), 0.1, -9), rng.integers(-128, 128, (1, 3, 4, 2)).astype(np.int8))
-        yield Case("constant", cls(3), (Operand(int8((1, 3, 4, 3), 0.1, -9)), weight), (int8((1, 3, 4, 5), 0.1, -9),))
+        case = Case("constant", cls(3), (Operand(int8((1, 3, 4, 3), 0.1, -9)), weight), (int8((1, 3, 4, 5), 0.1, -9),))
+        yield from (case, in_int16(case))

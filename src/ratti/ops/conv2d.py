@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..types import Array, Quant, Shape, TensorType
+from ..types import Array, DType, Quant, Shape, TensorType
 from ._accumulate import LinearOp
 from ._filter import attributes, options_of, padding_expressible
 from ._window import (
@@ -25,15 +25,21 @@ from .base import Activation, Case, Operand, int8, random_filter, with_four_bits
 
 @dataclass(frozen=True)
 class Conv2D(LinearOp):
-    """(N, H, W, C) * (O, KH, KW, C / groups) + (O,) -> (N, OH, OW, O)."""
+    """(N, H, W, C) * (O, KH, KW, C / groups) + (O,) -> (N, OH, OW, O).
+
+    Output channel o belongs to group o // (O / groups); where groups are interleaved, as a channel shuffle behind the
+    convolution leaves them, to group o % groups. TFLite knows the first alone.
+    """
 
     stride: Pair = (1, 1)
     padding: Padding = (0, 0, 0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
     activation: Activation = Activation.NONE
+    interleaved: bool = False
 
     takes_int16: ClassVar[bool] = True
+    short_bias: ClassVar[bool] = True
     name: ClassVar[str] = "conv2d"
     constraints = (*LinearOp.constraints, padding_expressible)
     tflite_code: ClassVar[int] = 3
@@ -51,12 +57,17 @@ class Conv2D(LinearOp):
         o, kh, kw, i = w.shape
         win = patches(pad_hw(x, self.padding, 0), (kh, kw), self.stride, self.dilation)
         n, oh, ow = win.shape[:3]
-        groups = []
+        owners = self.owners(o)
+        sums = np.empty((n * oh * ow, o), w.dtype)
         for g in range(self.groups):
             columns = win[..., g * i : (g + 1) * i].reshape(n * oh * ow, kh * kw * i)
-            rows = w[g * o // self.groups : (g + 1) * o // self.groups].reshape(-1, kh * kw * i)
-            groups.append(columns @ rows.T)
-        return np.concatenate(groups, axis=1).reshape(n, oh, ow, o)
+            sums[:, owners == g] = columns @ w[owners == g].reshape(-1, kh * kw * i).T
+        return sums.reshape(n, oh, ow, o)
+
+    def owners(self, outputs: int) -> Array:
+        """The group of each of `outputs` channels."""
+        channels = np.arange(outputs)
+        return channels % self.groups if self.interleaved else channels // (outputs // self.groups)
 
     def macs(self, types: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
         _, kh, kw, i = types[1].shape
@@ -95,6 +106,7 @@ class Conv2D(LinearOp):
             saturate: bool = False,
             has_bias: bool = True,
             per_tensor: bool = False,
+            interleaved: bool = False,
         ) -> Case:
             x = int8((1, h, w, c), 0.02, in_zp)
             weight, bias = random_filter(rng, (o, *k, c // groups), 0, 0.02, o, saturate)
@@ -103,7 +115,7 @@ class Conv2D(LinearOp):
                 bias = Operand(replace(bias.type, quant=Quant.per_tensor(0.011 * 0.02, 0)), bias.data)
             named = {"valid": (0, 0, 0, 0), "same": same_padding((h, w), k, stride, dilation)}
             padding = named[pad] if isinstance(pad, str) else pad
-            op = cls(stride, padding, dilation, groups, act)
+            op = cls(stride, padding, dilation, groups, act, interleaved)
             (shape,) = op.infer_shapes(x.shape, weight.type.shape)
             # An output scale near the spread of the accumulators uses the whole int8 range.
             spread = 0.02 * 0.011 * 74 * 74 * float(np.sqrt(k[0] * k[1] * c // groups)) / 60
@@ -113,9 +125,11 @@ class Conv2D(LinearOp):
         options = (
             case("k3_same", 7, 5, 3, 5, (3, 3), pad="same"),
             case("groups2", 5, 5, 4, 6, (2, 3), groups=2, act=Activation.RELU),
+            case("interleaved", 5, 5, 4, 6, (2, 3), groups=2, interleaved=True),
         )
         for eight in options:
-            yield from (with_int16(eight), with_four_bits(eight))
+            yield from (with_int16(eight), with_four_bits(eight), with_int16(eight, DType.INT32))
+        yield with_int16(case("no_bias", 4, 5, 6, 7, (3, 3), pad="same", has_bias=False))
         yield case("pointwise", 5, 5, 8, 16, (1, 1))
         yield case("pointwise_odd", 5, 3, 7, 5, (1, 1), in_zp=-128, out_zp=-128, act=Activation.RELU)
         yield case("pointwise_stride2", 7, 6, 4, 8, (1, 1), (2, 2))
@@ -132,6 +146,12 @@ class Conv2D(LinearOp):
         yield case("dilated_valid", 9, 8, 2, 3, (2, 3), dilation=(3, 2))
         yield case("groups2", 5, 5, 8, 12, (3, 3), pad="same", groups=2)
         yield case("groups_pointwise", 4, 4, 12, 12, (1, 1), groups=3)
+        yield case("groups_four", 3, 5, 16, 24, (1, 1), groups=2, act=Activation.RELU, out_zp=-128)
+        yield case("groups_stride2", 7, 5, 6, 9, (3, 3), (2, 2), "same", groups=3, in_zp=127)
+        yield case("groups_fours_k3", 5, 5, 8, 8, (3, 3), pad="same", groups=2)
+        yield case("interleaved", 3, 5, 12, 18, (1, 1), groups=3, act=Activation.RELU6, interleaved=True)
+        yield case("interleaved_fours", 3, 4, 16, 16, (1, 1), groups=2, interleaved=True)
+        yield case("interleaved_k3", 5, 5, 6, 9, (3, 3), pad="same", groups=3, in_zp=-128, interleaved=True)
         yield case("one_pixel", 1, 1, 16, 10, (1, 1))
         yield case("global_window", 4, 4, 3, 7, (4, 4))
         yield case("saturated", 4, 4, 16, 8, (3, 3), pad="same", saturate=True, in_zp=127, out_zp=127)

@@ -27,6 +27,7 @@ class LeakyRelu(Unary):
     alpha: float = 0.2
 
     name: ClassVar[str] = "leaky_relu"
+    takes_int16: ClassVar[bool] = True
     tflite_code: ClassVar[int] = 98
     tflite_options: ClassVar[str | None] = "LeakyReluOptions"
     constraints = (alpha_not_negative,)
@@ -34,12 +35,14 @@ class LeakyRelu(Unary):
     def real(self, x: Array) -> Array:
         return np.where(x > 0, x, self.alpha * x)
 
-    def codes(self, codes: Array, input: TensorType, output: TensorType) -> Array:
-        ratio = input.scale / output.scale
+    def multipliers(self, input: TensorType, output: TensorType) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(multiplier, shift) for what is not negative, and for what is."""
         sloped = input.scale * float(np.float32(self.alpha)) / output.scale
+        return quantize_multiplier(float(input.scale / output.scale)), quantize_multiplier(float(sloped))
+
+    def codes(self, codes: Array, input: TensorType, output: TensorType) -> Array:
         x = codes - input.zero_point
-        up = requantize(x, *quantize_multiplier(float(ratio)))
-        down = requantize(x, *quantize_multiplier(float(sloped)))
+        up, down = (requantize(x, *pair) for pair in self.multipliers(input, output))
         return np.where(x >= 0, up, down) + output.zero_point
 
     @classmethod

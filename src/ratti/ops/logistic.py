@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..fixed_point import rounding_divide_by_pot
-from ..types import Array, TensorType
+from ..types import Array, DType, TensorType
 from ._exponential import logistic
 from ._unary import INTEGER_BITS, Unary, sigmoid_argument, sigmoid_output, sigmoid_scale
+from ._wide import LOGISTIC, Sigmoid
 from .base import Case
 
 
@@ -20,6 +21,8 @@ class Logistic(Unary):
     """1 / (1 + exp(-x)); the output has scale 1/256 and zero point -128."""
 
     name: ClassVar[str] = "logistic"
+    takes_int16: ClassVar[bool] = True
+    wide: ClassVar[Sigmoid] = LOGISTIC
     tflite_code: ClassVar[int] = 14
     constraints = (sigmoid_output(1 / 256, -128), sigmoid_scale)
 
@@ -27,6 +30,8 @@ class Logistic(Unary):
         return 1 / (1 + np.exp(-x))
 
     def codes(self, codes: Array, input: TensorType, output: TensorType) -> Array:
+        if output.dtype is DType.INT16:
+            return self.wide.codes(codes, input)
         x, inside = sigmoid_argument(codes, input)
         y = rounding_divide_by_pot(logistic(x, INTEGER_BITS), 31 - 8) - 128
         return np.where(inside, y, np.where(codes > input.zero_point, 127, -128))

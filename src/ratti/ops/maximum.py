@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Array, TensorType
 from ._binary import Binary
-from .base import Case, all_same_quantization
+from .base import Case, all_same_quantization, in_int16
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Maximum(Binary):
     """The larger element of (…) and (…), all of one scale and zero point."""
 
     name: ClassVar[str] = "maximum"
+    takes_int16: ClassVar[bool] = True
     constraints = (all_same_quantization,)
     tflite_code: ClassVar[int] = 55
     tflite_options: ClassVar[str | None] = "MaximumMinimumOptions"
@@ -31,4 +32,5 @@ class Maximum(Binary):
 
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
-        yield from cls.pairs(rng, (0.03, -5), (0.03, -5), (0.03, -5))
+        pairs = list(cls.pairs(rng, (0.03, -5), (0.03, -5), (0.03, -5)))
+        yield from (*pairs, *map(in_int16, pairs[:3]), in_int16(pairs[-1]))

@@ -11,7 +11,7 @@ import numpy as np
 from ..fixed_point import quantize_multiplier, requantize
 from ..types import Array, DType, TensorType
 from ._reduce import Reduce
-from .base import Case, Operand, int8
+from .base import Case, Operand, in_int16, int8
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Mean(Reduce):
     """Mean over `axes` (ascending); they stay as dimensions of 1 where `keep_dims`."""
 
     name: ClassVar[str] = "mean"
+    takes_int16: ClassVar[bool] = True
     tflite_code: ClassVar[int] = 40
 
     def multiplier(self, input: TensorType, output: TensorType) -> tuple[int, int]:
@@ -61,4 +62,5 @@ class Mean(Reduce):
         ):
             op = cls(axes, keep)
             (out,) = op.infer_shapes(shape)
-            yield Case(label, op, (Operand(int8(shape, *quant[:2])),), (int8(out, *quant[2:]),))
+            case = Case(label, op, (Operand(int8(shape, *quant[:2])),), (int8(out, *quant[2:]),))
+            yield from (case, in_int16(case))

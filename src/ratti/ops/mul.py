@@ -11,7 +11,7 @@ import numpy as np
 from ..fixed_point import quantize_multiplier, requantize
 from ..types import Array, DType, TensorType
 from ._binary import Activated
-from .base import Activation, Case, Op, Operand, constraint
+from .base import Activation, Case, Op, Operand, constraint, in_int16
 
 
 @constraint
@@ -29,6 +29,7 @@ class Mul(Activated):
     activation: Activation = Activation.NONE
 
     name: ClassVar[str] = "mul"
+    takes_int16: ClassVar[bool] = True
     constraints = (factor_in_range,)
     tflite_code: ClassVar[int] = 18
     tflite_options: ClassVar[str | None] = "MulOptions"
@@ -47,7 +48,8 @@ class Mul(Activated):
 
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
-        yield from cls.pairs(rng, (0.03, -5), (0.05, 40), (0.1, 3))
+        pairs = list(cls.pairs(rng, (0.03, -5), (0.05, 40), (0.1, 3)))
+        yield from (*pairs, *map(in_int16, pairs[:3]), in_int16(pairs[-1]))
         equal = next(cls.pairs(rng, (0.05, -128), (0.0039, -128), (0.05, -128)))
         yield replace(equal, label="gate", op=cls(Activation.RELU6))
         yield next(replace(c, label="saturates") for c in cls.pairs(rng, (0.5, 127), (0.3, -128), (0.05, 0)))

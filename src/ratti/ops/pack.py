@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Array, Shape, TensorType
 from ._move import MOST_OPERANDS, Move, names, options_axis, same_but
-from .base import Case, Operand, int8
+from .base import Case, Operand, in_int16, int8
 
 
 @dataclass(frozen=True)
@@ -60,4 +60,5 @@ class Pack(Move):
             ("vectors", 1, (1, 6), 4),
         ):
             (out,) = cls(axis).infer_shapes(*[shape] * count)
-            yield Case(label, cls(axis), (Operand(int8(shape, 0.1, 7)),) * count, (int8(out, 0.1, 7),))
+            case = Case(label, cls(axis), (Operand(int8(shape, 0.1, 7)),) * count, (int8(out, 0.1, 7),))
+            yield from (case, in_int16(case))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Array, Shape, TensorType
 from ._move import Move
-from .base import Case, Operand, constant_integers, constraint, int8, same_quantization
+from .base import Case, Operand, constant_integers, constraint, in_int16, int8, same_quantization
 
 
 @constraint
@@ -71,4 +71,5 @@ class Pad(Move):
             op = cls(padding)
             (out,) = op.infer_shapes(shape)
             zero = {"channels": 127, "flat": -128}.get(label, -13)
-            yield Case(label, op, (Operand(int8(shape, 0.1, zero)),), (int8(out, 0.1, zero),))
+            case = Case(label, op, (Operand(int8(shape, 0.1, zero)),), (int8(out, 0.1, zero),))
+            yield from (case, in_int16(case))

@@ -18,6 +18,7 @@ class Relu(Unary):
     """max(x, 0), rescaled to the output's quantization."""
 
     name: ClassVar[str] = "relu"
+    takes_int16: ClassVar[bool] = True
     tflite_code: ClassVar[int] = 19
 
     def real(self, x: Array) -> Array:

@@ -18,6 +18,7 @@ class Relu6(Unary):
     """min(max(x, 0), 6); TFLite's kernel clamps codes and does not rescale."""
 
     name: ClassVar[str] = "relu6"
+    takes_int16: ClassVar[bool] = True
     constraints = (same_quantization,)
     tflite_code: ClassVar[int] = 21
 

@@ -18,6 +18,7 @@ class Requantize(Unary):
     """The same real values in the output's codes, saturated."""
 
     name: ClassVar[str] = "requantize"
+    takes_int16: ClassVar[bool] = True
     tflite_code: ClassVar[int] = 114
 
     def real(self, x: Array) -> Array:

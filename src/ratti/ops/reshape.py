@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..types import Array, Shape, TensorType
-from .base import Case, Op, Operand, int8, same_quantization
+from .base import Case, Op, Operand, in_int16, int8, same_quantization
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Reshape(Op):
     shape: Shape
 
     name: ClassVar[str] = "reshape"
+    takes_int16: ClassVar[bool] = True
     constraints = (same_quantization,)
     tflite_code: ClassVar[int] = 22
     tflite_aliases: ClassVar[tuple[int, ...]] = (43, 70)  # SQUEEZE, EXPAND_DIMS
@@ -50,5 +51,6 @@ class Reshape(Op):
 
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
-        yield Case("flatten", cls((1, 24)), (Operand(int8((1, 2, 3, 4), 0.1, 5)),), (int8((1, 24), 0.1, 5),))
+        flatten = Case("flatten", cls((1, 24)), (Operand(int8((1, 2, 3, 4), 0.1, 5)),), (int8((1, 24), 0.1, 5),))
+        yield from (flatten, in_int16(flatten))
         yield Case("spread", cls((1, 2, 2, 4)), (Operand(int8((1, 16), 0.1, 5)),), (int8((1, 2, 2, 4), 0.1, 5),))

@@ -52,16 +52,20 @@ class ResizeBilinear(Resize):
         codes = np.sign(total) * ((np.abs(total) + half) >> 2 * FRACTION_BITS)
         return (codes.astype(outputs[0].dtype.numpy),)
 
+    def real_positions(self, axis: int, size: int) -> tuple[Array, Array, Array]:
+        """(first, second, weight of the second) of real values, for each output row (axis 0) or column (axis 1)."""
+        out = self.size[axis]
+        corners = self.align_corners and out > 1
+        scale = (size - 1) / (out - 1) if corners else size / out
+        at = np.arange(out) * scale
+        if self.half_pixel_centers:
+            at = np.clip((np.arange(out) + 0.5) * scale - 0.5, 0, None)
+        first = np.clip(np.floor(at).astype(np.int64), 0, size - 1)
+        return first, np.minimum(first + 1, size - 1), at - first
+
     def _real(self, x: Array, h: int, w: int) -> Array:
         for axis, size in ((1, h), (2, w)):
-            out = self.size[axis - 1]
-            corners = self.align_corners and out > 1
-            scale = (size - 1) / (out - 1) if corners else size / out
-            at = np.arange(out) * scale
-            if self.half_pixel_centers:
-                at = np.clip((np.arange(out) + 0.5) * scale - 0.5, 0, None)
-            first = np.clip(np.floor(at).astype(np.int64), 0, size - 1)
-            second = np.minimum(first + 1, size - 1)
-            weight = (at - first).reshape([-1 if d == axis else 1 for d in range(4)])
+            first, second, share = self.real_positions(axis - 1, size)
+            weight = share.reshape([-1 if d == axis else 1 for d in range(4)])
             x = x.take(first, axis) * (1 - weight) + x.take(second, axis) * weight
         return x

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Array, Shape, TensorType
 from ._move import Move
-from .base import Case, Operand, constant_integers, int8
+from .base import Case, Operand, constant_integers, in_int16, int8
 
 
 @dataclass(frozen=True)
@@ -106,4 +106,5 @@ class Slice(Move):
             ("one_step", (1, 7, 5), cls((0, 6, 0), (1, 1, 5), (1, 1, 1), (1,))),
         ):
             (out,) = op.infer_shapes(shape)
-            yield Case(label, op, (Operand(int8(shape, 0.1, 5)),), (int8(out, 0.1, 5),))
+            case = Case(label, op, (Operand(int8(shape, 0.1, 5)),), (int8(out, 0.1, 5),))
+            yield from (case, in_int16(case))

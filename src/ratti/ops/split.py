@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Array, Shape, TensorType
 from ._move import Move, normal_axis
-from .base import Case, Op, Operand, constant_integers, int8
+from .base import Case, Op, Operand, constant_integers, in_int16, int8
 from .slice import Slice
 
 
@@ -80,4 +80,5 @@ class Split(Move):
         ):
             op = cls(axis, sizes)
             outputs = tuple(int8(s, 0.1, 5) for s in op.infer_shapes(shape))
-            yield Case(label, op, (Operand(int8(shape, 0.1, 5)),), outputs)
+            case = Case(label, op, (Operand(int8(shape, 0.1, 5)),), outputs)
+            yield from (case, in_int16(case))

@@ -27,7 +27,7 @@ class SquaredDifference(Summing):
     """((…) - (…))**2 -> (…), each with its own scale."""
 
     name: ClassVar[str] = "squared_difference"
-    left_shift: ClassVar[int] = 7
+    headroom: ClassVar[int] = 7
     constraints = (scales_in_range,)
     tflite_code: ClassVar[int] = 99
 
@@ -38,7 +38,7 @@ class SquaredDifference(Summing):
         twice_max = 2 * max(types[0].scale, types[1].scale)
         first, second, _ = super().multipliers(types, output)
         # TFLite multiplies the output's scale in float32.
-        divisor = float(np.float32(1 << 2 * self.left_shift) * np.float32(output.scale))
+        divisor = float(np.float32(1 << 2 * self.headroom) * np.float32(output.scale))
         return first, second, quantize_multiplier(twice_max * twice_max / divisor)
 
     def codes(self, x: Array, y: Array, types: Sequence[TensorType], output: TensorType) -> Array:

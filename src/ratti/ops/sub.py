@@ -12,7 +12,7 @@ from ..fixed_point import requantize
 from ..types import Array, TensorType
 from ._binary import Activated
 from ._sum import Summing
-from .base import Activation, Case
+from .base import Activation, Case, in_int16
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Sub(Activated, Summing):
     activation: Activation = Activation.NONE
 
     name: ClassVar[str] = "sub"
+    takes_int16: ClassVar[bool] = True
     tflite_code: ClassVar[int] = 41
     tflite_options: ClassVar[str | None] = "SubOptions"
 
@@ -34,7 +35,8 @@ class Sub(Activated, Summing):
 
     @classmethod
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
-        yield from cls.pairs(rng, (0.03, -5), (0.05, 40), (0.06, 3))
+        pairs = list(cls.pairs(rng, (0.03, -5), (0.05, 40), (0.06, 3)))
+        yield from (*pairs, *map(in_int16, pairs[:3]), in_int16(pairs[-1]))
         equal = next(cls.pairs(rng, (0.05, -128), (0.05, -128), (0.05, -128)))
         yield replace(equal, label="relu", op=cls(Activation.RELU))
         yield next(replace(c, label="saturates") for c in cls.pairs(rng, (0.5, 127), (0.001, -128), (0.05, 0)))

@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..fixed_point import rounding_divide_by_pot
-from ..types import Array, TensorType
+from ..types import Array, DType, TensorType
 from ._exponential import tanh
 from ._unary import INTEGER_BITS, Unary, sigmoid_argument, sigmoid_output, sigmoid_scale
+from ._wide import TANH, Sigmoid
 from .base import Case
 
 
@@ -20,6 +21,8 @@ class Tanh(Unary):
     """Hyperbolic tangent; the output has scale 1/128 and zero point 0."""
 
     name: ClassVar[str] = "tanh"
+    takes_int16: ClassVar[bool] = True
+    wide: ClassVar[Sigmoid] = TANH
     tflite_code: ClassVar[int] = 28
     constraints = (sigmoid_output(1 / 128, 0), sigmoid_scale)
 
@@ -27,6 +30,8 @@ class Tanh(Unary):
         return np.tanh(x)
 
     def codes(self, codes: Array, input: TensorType, output: TensorType) -> Array:
+        if output.dtype is DType.INT16:
+            return self.wide.codes(codes, input)
         x, inside = sigmoid_argument(codes, input)
         y = rounding_divide_by_pot(tanh(x, INTEGER_BITS), 31 - 7)
         return np.where(inside, y, np.where(codes > input.zero_point, 127, -128))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Array, Shape, TensorType
 from ._move import Move
-from .base import Case, Operand, constant_integers, int8
+from .base import Case, Operand, constant_integers, in_int16, int8
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,5 @@ class Transpose(Move):
         ):
             out = tuple(shape[k] for k in permutation)
             label = "".join(map(str, permutation))
-            yield Case(label, cls(permutation), (Operand(int8(shape, 0.1, 5)),), (int8(out, 0.1, 5),))
+            case = Case(label, cls(permutation), (Operand(int8(shape, 0.1, 5)),), (int8(out, 0.1, 5),))
+            yield from (case, in_int16(case))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Array, Shape, TensorType
 from ._move import Move, normal_axis, options_axis
-from .base import Case, Op, Operand, int8
+from .base import Case, Op, Operand, in_int16, int8
 from .slice import Slice
 
 
@@ -58,4 +58,5 @@ class Unpack(Move):
     def cases(cls, rng: np.random.Generator) -> Iterator[Case]:
         for label, shape, axis in (("rows", (1, 3, 4, 5), 1), ("last", (1, 4, 3), 2), ("steps", (1, 4, 5), 1)):
             outputs = tuple(int8(s, 0.1, 5) for s in cls(axis).infer_shapes(shape))
-            yield Case(label, cls(axis), (Operand(int8(shape, 0.1, 5)),), outputs)
+            case = Case(label, cls(axis), (Operand(int8(shape, 0.1, 5)),), outputs)
+            yield from (case, in_int16(case))

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from ..graph.ir import Graph, Node
-from ..kernels import Kernel, Overlap, Work
+from ..kernels import Call, Kernel, Overlap, Work
 from ..ops.reshape import Reshape
+from .plan import Patches
+
+
+@lru_cache(maxsize=256)
+def call_of(kernel: Kernel, work: Work) -> Call:
+    """A kernel's call; made once for works that patches share, since it packs the weights."""
+    return kernel.call(work)
+
+
+@lru_cache(maxsize=1024)
+def overlap_of(kernel: Kernel, work: Work, operand: int) -> Overlap | None:
+    """How a kernel's result may overlap an operand."""
+    return kernel.overlap(work, operand)
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,7 @@ class Layers:
     graph: Graph
     items: tuple[Layer, ...]
     lower_bound_bytes: int = 0  # see `Plan`
+    patches: Patches | None = None
 
     @cached_property
     def roots(self) -> Mapping[str, str]:
@@ -72,7 +86,7 @@ class Layers:
         for k, layer in enumerate(self.items):
             by_root: dict[str, list[Overlap | None]] = {}
             for operand, _, root in self.reads[k]:
-                by_root.setdefault(root, []).append(layer.kernel.overlap(layer.work, operand))
+                by_root.setdefault(root, []).append(overlap_of(layer.kernel, layer.work, operand))
             for root, overlaps in by_root.items():
                 allowed = [o for o in overlaps if o is not None]
                 if len(allowed) == len(overlaps) and len({o.step for o in allowed}) == 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..kernels import Overlap
 from .arena import Block, least, place, shared_bytes
-from .layers import Layers
+from .layers import Layers, call_of
 from .plan import Plan, Step, Stream, Window
 from .stream import Bands
 
@@ -68,6 +68,7 @@ def lay_out(layers: Layers, units: Sequence[Unit]) -> Plan:
         graph=layers.graph,
         steps=tuple(steps),
         streams=tuple(streams),
+        patches=layers.patches,
         offsets=places,
         arena_bytes=arena_bytes,
         activation_bytes=activation_bytes,
@@ -79,7 +80,7 @@ def _private(layers: Layers, unit: Unit, time: int) -> list[Block]:
     """Scratch and windows: what exists only while the unit runs."""
     if unit.bands is None:
         layer = layers.items[unit.begin]
-        sizes = {f"{layer.output}/scratch": layer.kernel.call(layer.work).scratch_bytes or 0}
+        sizes = {f"{layer.output}/scratch": call_of(layer.kernel, layer.work).scratch_bytes or 0}
     else:
         sizes = dict(unit.bands.bytes) | {f"{unit.bands.whole[-1]}/scratch": unit.bands.scratch_bytes}
         sizes |= {f"{name}/kept": kept for name, kept in unit.bands.kept_bytes.items()}
@@ -99,7 +100,7 @@ def _steps(layers: Layers, unit: Unit, alive: Sequence[Block], offsets: Mapping[
     for k in range(unit.begin, unit.end):
         layer, bands = layers.items[k], unit.bands
         kernel = bands.kernels[k - unit.begin] if bands else layer.kernel
-        call = kernel.call(layer.work)
+        call = call_of(kernel, layer.work)
         name, size = f"{layer.output}/scratch", call.scratch_bytes or 0
         if bands is not None:
             kept = bands.kept_bytes.get(layer.output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..graph.ir import Graph, Node
 from ..kernels import Call, Kernel, Work
@@ -58,22 +59,51 @@ class Stream:
     ends: tuple[tuple[int, ...], ...]  # by step: bands + 1 numbers, the first 0
     windows: Mapping[str, Window]
 
+    kind: ClassVar[str] = "stream"
+
+    @property
+    def words(self) -> str:
+        return f"{self.bands} bands"
+
+    @property
+    def layers(self) -> int:
+        return self.end - self.begin
+
     @property
     def bands(self) -> int:
         return len(self.ends[0]) - 1
 
 
 @dataclass(frozen=True)
+class Patches:
+    """Steps [begin, end) of the plan compute `layers` layers, the last of which is `last`, patch by patch."""
+
+    begin: int
+    end: int
+    layers: int
+    last: str
+    count: int
+
+    kind: ClassVar[str] = "patches"
+
+    @property
+    def words(self) -> str:
+        return f"{self.count} patches"
+
+
+@dataclass(frozen=True)
 class Plan:
     """How a graph is computed in one arena. Offsets and sizes in bytes.
 
-    Steps run in order, each on all rows in one call, but for those in `streams`. `make_plan(streaming=False)` makes a
+    Steps run in order, each on all rows in one call, but for those in `streams`. Where there are `patches`, `graph` is
+    the model's with slices of maps in place of maps. `make_plan(streaming=False)` makes a
     plan without streams.
     """
 
     graph: Graph
     steps: tuple[Step, ...]
     streams: tuple[Stream, ...]
+    patches: Patches | None
     offsets: Mapping[str, int]  # of every activation; of one in a stream's windows, where its window begins
     arena_bytes: int
     activation_bytes: int  # what the arena would take without scratch
@@ -110,20 +140,33 @@ class Plan:
         return max(self.steps, key=lambda s: s.live_bytes)
 
     @property
-    def how(self) -> str:
-        """In words."""
-        names = [(self.steps[s.begin].node.name, self.steps[s.end - 1].node.name, s.bands) for s in self.streams]
-        return ", ".join(f"{a} to {b} in {n} bands" for a, b, n in names) or "layer by layer"
+    def groups(self) -> tuple[Stream | Patches, ...]:
+        """Steps that are called together."""
+        return (*([self.patches] if self.patches else []), *self.streams)
+
+    def ends_of(self, group: Stream | Patches) -> tuple[str, str]:
+        """The names of the first and the last layer of a group."""
+        first = self.steps[group.begin].node.name
+        if isinstance(group, Patches):
+            first = next(s.node.name for s in self.steps if s.node.op.name != "slice")
+            return first, group.last
+        return first, self.steps[group.end - 1].node.name
 
     @property
-    def calls(self) -> tuple[tuple[Stream | None, tuple[Step, ...]], ...]:
-        """What the emitted program calls, in order: single steps, and streams with their steps."""
-        found: list[tuple[Stream | None, tuple[Step, ...]]] = []
-        starts = {s.begin: s for s in self.streams}
+    def how(self) -> str:
+        """In words."""
+        names = [" to ".join(self.ends_of(g)) + f" in {g.words}" for g in self.groups]
+        return ", ".join(names) or "layer by layer"
+
+    @property
+    def calls(self) -> tuple[tuple[Stream | Patches | None, tuple[Step, ...]], ...]:
+        """What the emitted program calls, in order: single steps, and groups with their steps."""
+        found: list[tuple[Stream | Patches | None, tuple[Step, ...]]] = []
+        starts = {g.begin: g for g in self.groups}
         at = 0
         while at < len(self.steps):
-            stream = starts.get(at)
-            end = stream.end if stream else at + 1
-            found.append((stream, self.steps[at:end]))
+            group = starts.get(at)
+            end = group.end if group else at + 1
+            found.append((group, self.steps[at:end]))
             at = end
         return tuple(found)

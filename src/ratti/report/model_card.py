@@ -45,14 +45,19 @@ def text(recipe: Recipe, spec: NetSpec, dataset: Dataset, result: ModelResult) -
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for check in result.checks:
-        count = "not run" if check.instructions is None else f"{check.instructions:,}"
+        whole = check.whole
+        count = "not run" if whole.instructions is None else f"{whole.instructions:,}"
         lines.append(
-            f"| {targets.load(check.target).name} | {'yes' if check.fits else 'no'} | {check.ram['total']:,} "
-            f"| {check.flash['total']:,} | {count} | {_milliseconds(check.latency_range_ms)} |"
+            f"| {targets.load(check.target).name} | {'yes' if check.fits else 'no'} | {whole.ram:,} "
+            f"| {whole.flash:,} | {count} | {_milliseconds(whole.latency_range_ms)} |"
         )
     low, high = ("-1", "1") if dataset.input_quant is not None else ("standardized", "")
+    front = dataset.front_end
     feed = (
-        f"`code = pixel - 128` (pixels 0 … 255 stand for {low} … {high})"
+        f"`{recipe.name}_features()` in `c/` makes it from {front.samples:,} {front.sample_type.value} samples (front "
+        f"end {front.name}, settings in `front_end.yaml`; the figures above are those of both, one after the other)"
+        if front is not None
+        else f"`code = pixel - 128` (pixels 0 … 255 stand for {low} … {high})"
         if dataset.input_quant is not None
         else "values standardized by the training set's mean and deviation, then by the input's scale in `model.tflite`"
     )

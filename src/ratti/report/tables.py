@@ -21,9 +21,10 @@ from ..types import KIB, How
 
 if TYPE_CHECKING:
     from ..graph.passes import Saving
+    from ..verbs._front_end import FrontEndFigures
     from ..verbs.bench import BenchResult, Timing
     from ..verbs.build import BuildResult
-    from ..verbs.check import CheckResult
+    from ..verbs.check import CheckResult, Sum
     from ..verbs.verify import VerifyResult
 
 PLAIN_WIDTH = 118  # where standard output is no terminal
@@ -108,11 +109,20 @@ def bench(result: BenchResult) -> str:
         "ms: median (first to third quartile); KB: the file; peak: KB by which the process grows, loading and running; "
         f"float: {result.float_model}"
     )
-    gains = [row for row in result.rows if row.speedup is not None]
-    best = max(gains, key=lambda row: row.speedup or 0, default=None)
-    say = "" if best is None else f"→ int8 is at best {best.speedup:.2f} times as fast as float here: {best.where}"
+    say = _gain(result)
     table = grid(columns, rows, drop=["float peak", "int8 peak"])
     return render(Text(head), table, Text(notes, style="dim"), Text(say))
+
+
+def _gain(result: BenchResult) -> str:
+    """One sentence: what int8 really gains."""
+    gains = sorted((row.speedup, row.where) for row in result.rows if row.speedup is not None)
+    if not gains:
+        return ""
+    (low, worst), (high, best) = gains[0], gains[-1]
+    sizes = sorted(r.float32.file_bytes / r.int8.file_bytes for r in result.rows if r.int8 and r.float32)
+    range = f"{low:.2f} ({worst}) to {high:.2f} ({best})" if len(gains) > 1 else f"{high:.2f} ({best})"
+    return f"→ int8 here is {range} times as fast as float, in a file {sizes[0]:.1f} to {sizes[-1]:.1f} times smaller"
 
 
 def _timed(timing: Timing | None) -> str:
@@ -153,10 +163,26 @@ def _figures(result: CheckResult) -> Table:
         table.add_row("time", f"{_span(*result.latency_range_ms, 'ms')}, {result.how['latency']}")
     if result.energy_uj is not None:
         table.add_row("energy", f"{figure(result.energy_uj)} µJ, {result.how['energy']}")
+    if result.front_end is not None and result.sum is not None:
+        _add_front_end(table, result.front_end, result.sum)
     saved = ", ".join(_saved(s) for s in result.passes if s.ops or s.constant_bytes or s.macs)
     if saved:
         table.add_row("passes", f"saved {saved}")
     return table
+
+
+def _add_front_end(table: Table, front: FrontEndFigures, both: Sum) -> None:
+    """What stands before the net, and both together; the rows above are the net's own."""
+    samples = f"RAM {front.step_samples_bytes:,} (samples of a step; {front.samples_bytes:,} of all)"
+    table.add_row("front end", f"{front.name}, {front.steps} steps: {_cost(front)}")
+    work = f"work {front.work_bytes:,} (in the arena where it fits)"
+    table.add_row("", Text(f"{samples} + {work}, flash {front.flash:,}", style="dim"))
+    table.add_row("in sum", f"RAM {both.ram:,} B, flash {both.flash:,} B, {_cost(both)}")
+
+
+def _cost(figures: FrontEndFigures | Sum) -> str:
+    count = "not run" if figures.instructions is None else f"{figures.instructions:,} instructions"
+    return f"{count}, {_span(*figures.latency_range_ms, 'ms')}" if figures.latency_range_ms else count
 
 
 def _saved(saving: Saving) -> str:
@@ -308,10 +334,10 @@ def build(result: BuildResult) -> str:
                 f"{model.accuracy_float:.1%}",
                 f"{model.accuracy_int8:.1%}",
                 on_device.get(checked.target, "not run"),
-                f"{checked.ram['total']:,}",
-                f"{checked.flash['total']:,}",
-                f"{checked.instructions:,}" if checked.instructions is not None else "not run",
-                _span(*checked.latency_range_ms) if checked.latency_range_ms else "no source",
+                f"{checked.whole.ram:,}",
+                f"{checked.whole.flash:,}",
+                f"{checked.whole.instructions:,}" if checked.whole.instructions is not None else "not run",
+                _span(*checked.whole.latency_range_ms) if checked.whole.latency_range_ms else "no source",
                 Text("yes", style="green") if checked.fits else Text("NO", style="bold red"),
             ))
     table = grid(columns, rows, drop=("float", "net", "on device"))
@@ -325,7 +351,14 @@ def build(result: BuildResult) -> str:
         f"  look       ratti check {first.bundle} --target {target}",
         f"  prove      ratti verify {first.bundle} --targets {','.join(c.target for c in first.checks)}",
         f"  compile    {first.bundle}/c/{targets.load(target).isa}/{result.name}.c into your firmware: "
-        f"write the input, call {result.name}_run(arena), read the output",
+        f"{_calls(result)}",
     ]
     title = Text(f"{result.name}: accuracy on {result.data['test']:,} test samples, figures from the emulated devices")
     return render(title, table, *reasons, *where, Text(), *map(Text, steps))
+
+
+def _calls(result: BuildResult) -> str:
+    name = result.name
+    if result.models[0].checks[0].front_end is None:
+        return f"write the input, call {name}_run(arena), read the output"
+    return f"with {name}_features.c: {name}_features(samples, input, work), {name}_run(arena), read the output"

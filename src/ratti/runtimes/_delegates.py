@@ -1,11 +1,11 @@
-"""Phone accelerators behind ONNX Runtime that no computer here has: a QDQ file held against their published lists.
+"""Phone accelerators that no computer here has: QDQ files and torch programs held against their published lists.
 
 What a list says is not a run: a driver may still refuse a node, or round otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,3 +69,17 @@ DELEGATES = (
     Delegate("qnn", "ONNX Runtime, docs/execution-providers/QNN-ExecutionProvider.md", _list(QNN),
              (_constant_weights, _constant_scales, _positive_indices)),
 )
+
+# Behind ExecuTorch: the operators that its QNN backend has a builder for. It has no NNAPI delegate.
+QNN_PROGRAM = "ExecuTorch 1.5.1, backends/qualcomm/builders"
+QNN_CALLS = """_softmax abs add amax argmax argmin avg_pool2d bmm cat clamp constant_pad_nd convolution
+dequantize_per_channel dequantize_per_tensor div elu embedding expand_copy flip gather gelu getitem hardsigmoid
+hardswish hardtanh index_select linear log matmul max max_pool2d_with_indices maximum mean minimum mm mul neg
+permute_copy pixel_shuffle pixel_unshuffle pow prelu quantize_per_channel quantize_per_tensor relu repeat select_copy
+sigmoid sign slice_copy split_with_sizes_copy sqrt squeeze_copy stack sub sum tanh unbind unsqueeze_copy
+upsample_bilinear2d upsample_nearest2d view_copy where _to_dim_order_copy"""
+
+
+def missing_calls(calls: Iterable[str]) -> list[str]:
+    """Which of a torch program's operators that backend does not take, by their names without overloads."""
+    return sorted({name for name in calls if name not in QNN_CALLS.split()})

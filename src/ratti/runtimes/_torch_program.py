@@ -1,57 +1,50 @@
 """A graph as a torch program: for int8 graphs every op in float between dequantize and quantize ops (PT2's Q/DQ form).
 
-Inputs and outputs are the graph's: codes in NHWC. Inside, maps are NCHW. `compute(op, …)` holds one function an op.
+Inputs and outputs are the graph's: codes in NHWC. Inside, maps are NCHW.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import singledispatch
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import UnsupportedError
 from ..graph.ir import Graph, Node
-from ..ops.add import Add
-from ..ops.average_pool2d import AveragePool2D
+from ..graph.passes import unfold_shuffles
+from ..ops._accumulate import LinearOp
 from ..ops.base import Activation, Op
 from ..ops.conv2d import Conv2D
 from ..ops.depthwise_conv2d import DepthwiseConv2D
-from ..ops.fully_connected import FullyConnected
-from ..ops.max_pool2d import MaxPool2D
-from ..ops.mean import Mean
-from ..ops.pad import Pad
-from ..ops.relu import Relu
-from ..ops.relu6 import Relu6
-from ..ops.requantize import Requantize
-from ..ops.reshape import Reshape
-from ..ops.softmax import Softmax
+from ..ops.transpose_conv2d import TransposeConv2D
 from ..types import TensorType
 
 NCHW, NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 CODES = (-128, 127, torch.int8)
 WEIGHT_CODES = (-127, 127, torch.int8)
 
+Compute = Callable[[Op, "Program", Node], None]  # adds what a node computes to the program
+
 
 class Program(nn.Module):
     """`forward` walks the graph's nodes; exporting it gives one straight program."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, compute: Compute) -> None:
         super().__init__()
-        self.graph = graph
+        self.graph = unfold_shuffles.run(graph)
+        self.compute = compute
         self._maps: dict[str, Tensor] = {}
         self._plain: dict[str, Tensor] = {}
-        for node in graph.nodes:
+        for node in self.graph.nodes:
             self._add_weights(node)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         self._maps, self._plain = {}, dict(zip(self.graph.inputs, inputs, strict=True))
         for node in self.graph.nodes:
-            compute(node.op, self, node)
-        outputs = tuple(self._stored(name) for name in self.graph.outputs)
+            self.compute(node.op, self, node)
+        outputs = tuple(self.codes(name) for name in self.graph.outputs)
         self._maps, self._plain = {}, {}
         return outputs
 
@@ -69,7 +62,7 @@ class Program(nn.Module):
 
     def plain(self, name: str) -> Tensor:
         """The value as floats, stored as the graph says."""
-        return self._real(self._stored(name), name)
+        return self._real(self.codes(name), name)
 
     def keep(self, node: Node, real: Tensor, maps: bool = False, activation: Activation = Activation.NONE) -> None:
         """`real` becomes the node's output, after its activation, as codes where the graph is of integers."""
@@ -81,7 +74,7 @@ class Program(nn.Module):
         return self._real(self._coded(real, name), name)
 
     def weights(self, node: Node) -> tuple[Tensor, Tensor | None]:
-        """Weights as floats, output channels first (OIHW or OI), and the bias on the grid of the accumulators."""
+        """Weights as floats in torch's order (OIHW or OI; IOHW), and the bias on the grid of the accumulators."""
         weight: Tensor = getattr(self, f"{node.name}_weight")
         quant = self.value_type(node.inputs[1]).quant
         ops = torch.ops.quantized_decomposed
@@ -89,11 +82,11 @@ class Program(nn.Module):
             weight = ops.dequantize_per_tensor(weight, *quant.scalar, *WEIGHT_CODES)
         elif quant is not None:
             scales, zeros = getattr(self, f"{node.name}_scales"), getattr(self, f"{node.name}_zeros")
-            weight = ops.dequantize_per_channel(weight, scales, zeros, 0, *WEIGHT_CODES)
+            weight = ops.dequantize_per_channel(weight, scales, zeros, WEIGHT_AXES.get(type(node.op), 0), *WEIGHT_CODES)
         return weight, getattr(self, f"{node.name}_bias", None)
 
     def _add_weights(self, node: Node) -> None:
-        if node.op.activations == len(node.op.operand_names):
+        if not isinstance(node.op, LinearOp):
             return
         operands = self.graph.operands(node)
         data, quant = operands[1].data, operands[1].type.quant
@@ -121,7 +114,7 @@ class Program(nn.Module):
             return F.hardtanh(real, low, high)
         return F.relu(real) if np.isfinite(low) else real
 
-    def _stored(self, name: str) -> Tensor:
+    def codes(self, name: str) -> Tensor:
         """Codes, or floats in a float graph, in the graph's order of dimensions."""
         if name not in self._plain:
             data = self.graph.values[name].data
@@ -147,125 +140,7 @@ class Program(nn.Module):
         return codes
 
 
-WEIGHT_ORDERS: Mapping[type[Op], tuple[int, ...]] = {Conv2D: (0, 3, 1, 2), DepthwiseConv2D: (3, 0, 1, 2)}
-
-
-@singledispatch
-def compute(op: Op, p: Program, node: Node) -> None:
-    """Adds what `node` computes to the program. UnsupportedError for an op without a torch form."""
-    raise UnsupportedError(f"{op.name} '{node.name}' has no torch form here")
-
-
-def refusal(op: Op) -> str:
-    """Why `op` has no torch form; empty where it has one."""
-    if compute.dispatch(type(op)) is compute.dispatch(object):
-        return f"no torch form for {op.name}"
-    if isinstance(op, AveragePool2D) and _lopsided(op.padding):
-        return f"torch's average pool pads both sides alike, not {op.padding}"
-    return ""
-
-
-@compute.register
-def _(op: Conv2D, p: Program, node: Node) -> None:
-    _convolution(p, node, op, op.groups)
-
-
-@compute.register
-def _(op: DepthwiseConv2D, p: Program, node: Node) -> None:
-    _convolution(p, node, op, p.value_type(node.inputs[0]).shape[3])
-
-
-def _convolution(p: Program, node: Node, op: Conv2D | DepthwiseConv2D, groups: int) -> None:
-    x = p.map(node.inputs[0])
-    top, bottom, left, right = op.padding
-    if _lopsided(op.padding):
-        x, top, left = p.rounded(F.pad(x, (left, right, top, bottom)), node.inputs[0]), 0, 0
-    weight, bias = p.weights(node)
-    p.keep(node, F.conv2d(x, weight, bias, op.stride, (top, left), op.dilation, groups), True, op.activation)
-
-
-@compute.register
-def _(op: FullyConnected, p: Program, node: Node) -> None:
-    weight, bias = p.weights(node)
-    x, out = p.plain(node.inputs[0]), p.value_type(node.outputs[0])
-    if not op.keep_dims and x.shape != (out.shape[0], weight.shape[1]):
-        x = p.rounded(x.reshape(out.shape[0], weight.shape[1]), node.inputs[0])
-    p.keep(node, F.linear(x, weight, bias), False, op.activation)
-
-
-@compute.register
-def _(op: Add, p: Program, node: Node) -> None:
-    maps = any(p.is_map(n) for n in node.inputs) and all(len(p.value_type(n).shape) == 4 for n in node.inputs)
-    a, b = (p.map(n) if maps else p.plain(n) for n in node.inputs)
-    p.keep(node, a + b, maps, op.activation)
-
-
-@compute.register
-def _(op: AveragePool2D, p: Program, node: Node) -> None:
-    pads = (op.padding[0], op.padding[2])
-    x = F.avg_pool2d(p.map(node.inputs[0]), op.kernel, op.stride, pads, count_include_pad=False)
-    p.keep(node, x, True, op.activation)
-
-
-@compute.register
-def _(op: MaxPool2D, p: Program, node: Node) -> None:
-    source = node.inputs[0]
-    x, (top, bottom, left, right) = p.map(source), op.padding
-    if _lopsided(op.padding):
-        quant = p.value_type(source).quant
-        lowest = quant.scale[0] * (-128 - quant.zero_point[0]) if quant else -float("inf")
-        x, top, left = p.rounded(F.pad(x, (left, right, top, bottom), value=lowest), source), 0, 0
-    p.keep(node, F.max_pool2d(x, op.kernel, op.stride, (top, left)), True, op.activation)
-
-
-def _lopsided(padding: Sequence[int]) -> bool:
-    top, bottom, left, right = padding
-    return (top, left) != (bottom, right)
-
-
-@compute.register
-def _(op: Mean, p: Program, node: Node) -> None:
-    if len(p.value_type(node.inputs[0]).shape) == 4 and op.axes == (1, 2):
-        mean = p.map(node.inputs[0]).mean((2, 3), keepdim=True)
-        if op.keep_dims:
-            p.keep(node, mean, True)
-        else:
-            name = node.outputs[0]
-            p.keep(node, p.rounded(mean, name).reshape(p.value_type(name).shape))
-        return
-    p.keep(node, p.plain(node.inputs[0]).mean(op.axes, keepdim=op.keep_dims))
-
-
-@compute.register
-def _(op: Pad, p: Program, node: Node) -> None:
-    p.keep(node, F.pad(p.plain(node.inputs[0]), [n for pair in reversed(op.padding) for n in pair]))
-
-
-@compute.register
-def _(op: Reshape, p: Program, node: Node) -> None:
-    p.keep(node, p.plain(node.inputs[0]).reshape(op.shape))
-
-
-@compute.register
-def _(op: Softmax, p: Program, node: Node) -> None:
-    p.keep(node, F.softmax(p.plain(node.inputs[0]) * op.beta, -1))
-
-
-@compute.register
-def _(op: Relu, p: Program, node: Node) -> None:
-    _elementwise(p, node, F.relu)
-
-
-@compute.register
-def _(op: Relu6, p: Program, node: Node) -> None:
-    _elementwise(p, node, F.relu6)
-
-
-@compute.register
-def _(op: Requantize, p: Program, node: Node) -> None:
-    _elementwise(p, node, lambda x: x)
-
-
-def _elementwise(p: Program, node: Node, function: Callable[[Tensor], Tensor]) -> None:
-    (source,), maps = node.inputs, p.is_map(node.inputs[0])
-    p.keep(node, function(p.map(source) if maps else p.plain(source)), maps)
+# From TFLite's order to torch's, and where torch has the output channels.
+WEIGHT_ORDERS: Mapping[type[Op], tuple[int, ...]] = {
+    Conv2D: (0, 3, 1, 2), DepthwiseConv2D: (3, 0, 1, 2), TransposeConv2D: (3, 0, 1, 2)}
+WEIGHT_AXES: Mapping[type[Op], int] = {TransposeConv2D: 1}

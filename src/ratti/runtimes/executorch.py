@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import MissingDependencyError
 from ..graph.ir import Graph
+from ..graph.passes import separate_outputs
 from ..types import Array
 from . import Files, Runner, beyond_int8
 
@@ -30,9 +31,10 @@ def available(variant: str = "") -> bool:
 def supports(graph: Graph, variant: str = "") -> str:
     if not available():
         return ""  # `export` says what to install
-    from ._torch_program import refusal
+    from ._torch_operators import refusal
 
-    return next(filter(None, (refusal(node.op) for node in graph.nodes)), "") or beyond_int8(graph)
+    nodes = separate_outputs.run(graph).nodes
+    return next(filter(None, (refusal(node.op) for node in nodes)), "") or beyond_int8(graph)
 
 
 def export(graph: Graph, variant: str = "") -> Files:
@@ -40,11 +42,13 @@ def export(graph: Graph, variant: str = "") -> Files:
 
 
 def run(graph: Graph, files: Files, variant: str = "", threads: int = 1) -> Runner:
-    """`threads` has no effect: ExecuTorch's Python runtime has no such setting and takes a thread a core."""
+    """`threads` holds for all of ExecuTorch in this process: it has one pool."""
     _require()
     import torch
+    from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
     from executorch.runtime import Runtime
 
+    _unsafe_reset_threadpool(threads)  # unsafe while a model runs
     buffer = next(iter(files.values()))
     program = Runtime.get().load_program(buffer)
     method = program.load_method("forward")
@@ -63,18 +67,51 @@ def lower(graph: Graph) -> Any:
     """The ExecuTorch program of `graph`: exported by torch, what XNNPACK takes handed to it."""
     _require()
     with _quiet():
-        import torch
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
-        from ._torch_program import Program
+        config = EdgeCompileConfig(_check_ir_validity=False)
+        edge = to_edge_transform_and_lower(
+            _exported(graph), partitioner=[XnnpackPartitioner()], compile_config=config
+        )
+        return edge.to_executorch()
 
-        examples = tuple(torch.zeros(graph.type(n).shape, dtype=_dtype(graph, n)) for n in graph.inputs)
-        with torch.no_grad():
-            exported = torch.export.export(Program(graph).eval(), examples)
-            config = EdgeCompileConfig(_check_ir_validity=False)
-            edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()], compile_config=config)
-            return edge.to_executorch()
+
+def delegates(graph: Graph) -> dict[str, str]:
+    """What ExecuTorch's backend for Qualcomm's NPUs lacks for the program of `graph`; it does not run here."""
+    from ._delegates import missing_calls
+
+    if not available() or supports(graph):
+        return {}
+    with _quiet():
+        import torch
+        from executorch.exir import EdgeCompileConfig, to_edge
+
+        whole = [torch.ops.aten.linear.default, torch.ops.aten.hardswish.default]  # which that backend takes undivided
+        config = EdgeCompileConfig(_check_ir_validity=False, preserve_ops=whole)
+        edge = to_edge(_exported(graph), compile_config=config)
+    nodes = edge.exported_program().graph_module.graph.nodes
+    missing = missing_calls(_name(n.target) for n in nodes if n.op == "call_function")
+    said = f"no builder for {', '.join(missing)}" if missing else "it has builders for every operator"
+    return {"executorch:qnn (.pte)": f"not run here; {said}"}
+
+
+def _name(target: Any) -> str:
+    """`permute_copy` of `aten.permute_copy.default`."""
+    parts = getattr(target, "__name__", str(target)).split(".")
+    return str(parts[1] if len(parts) > 2 else parts[0])
+
+
+def _exported(graph: Graph) -> Any:
+    import torch
+
+    from ._torch_operators import compute
+    from ._torch_program import Program
+
+    graph = separate_outputs.run(graph)  # a split becomes slices
+    examples = tuple(torch.zeros(graph.type(n).shape, dtype=_dtype(graph, n)) for n in graph.inputs)
+    with torch.no_grad():
+        return torch.export.export(Program(graph, compute).eval(), examples)
 
 
 def _dtype(graph: Graph, name: str) -> Any:

@@ -13,6 +13,7 @@ from ..formats import onnx
 from ..formats.onnx.operators import supported
 from ..formats.onnx.writer import UNSIGNED
 from ..graph.ir import Graph
+from ..graph.passes import separate_outputs
 from ..types import Array
 from . import Files, Runner, beyond_int8
 
@@ -28,7 +29,7 @@ def available(variant: str = "") -> bool:
 
 
 def supports(graph: Graph, variant: str = "") -> str:
-    missing = sorted({n.op.name for n in graph.nodes if not supported(n.op)})
+    missing = sorted({n.op.name for n in separate_outputs.run(graph).nodes if not supported(n.op)})
     return f"no ONNX form for {', '.join(missing)}" if missing else beyond_int8(graph)
 
 
@@ -44,7 +45,7 @@ def run(graph: Graph, files: Files, variant: str = "", threads: int = 1) -> Runn
     def infer(inputs: Sequence[Array]) -> list[Array]:
         given = [_to_unsigned(x) if unsigned else x for x in inputs]
         outputs = session.run(None, dict(zip(names, given, strict=True)))
-        return [_to_signed(y) if unsigned else y for y in outputs]
+        return [_to_signed(y) if unsigned and y.dtype == np.uint8 else y for y in outputs]
 
     return infer
 
@@ -77,14 +78,17 @@ def float_nodes(model: bytes) -> list[str]:
 
 
 def delegates(graph: Graph) -> dict[str, str]:
-    """What the published lists of phone accelerators say to the uint8 file of `graph`; none of them runs here."""
+    """What the published lists of phone accelerators say to both files of `graph`; none of them runs here."""
     from ._delegates import DELEGATES
 
     if not available() or supports(graph):
         return {}
-    (model,) = export(graph, "uint8").values()
-    said = {d.name: "; ".join(d.obstacles(model)) or "its list takes every node" for d in DELEGATES}
-    return {f"onnxruntime:{name}": f"not run here; {text}" for name, text in said.items()}
+    said = {}
+    for form, variant in (("int8", ""), ("uint8", "uint8")):
+        (model,) = export(graph, variant).values()
+        for d in DELEGATES:
+            said[f"onnxruntime:{d.name} ({form})"] = "; ".join(d.obstacles(model)) or "its list takes every node"
+    return {name: f"not run here; {text}" for name, text in said.items()}
 
 
 def _session(model: bytes, threads: int, optimized_path: str = "") -> Any:

@@ -1,6 +1,7 @@
 """Apache TVM, with the integer arithmetic of the interpreter: compiled for this computer, or for an aarch64 device.
 
-TVM's own importers compute a quantized file in float32; here every op is a loop nest of integers (`_tvm_operators`).
+TVM's own importers compute a quantized file in float32; here every op is a loop nest of integers (`_tvm`). Float
+models, which only the benchmark has use for, are imported from ONNX.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import numpy as np
 
 from ..device import toolchain
 from ..errors import MissingDependencyError, ToolchainError
+from ..formats import onnx
 from ..graph.ir import Graph
+from ..graph.passes import separate_outputs
 from ..types import Array
-from . import Files, Runner, beyond_int8
+from . import Files, Runner, beyond_int8, onnxruntime
 
 VARIANTS = ("",)
 KINDS = {"tvm": "", "tvm:aarch64": "aarch64"}
@@ -33,13 +36,13 @@ def available(variant: str = "") -> bool:
 
 
 def supports(graph: Graph, variant: str = "") -> str:
-    if not graph.is_quantized:
-        return "it takes int8 models here, not float ones"
     if not available():
         return ""  # `export` says what to install
-    from ._tvm_operators import supported
+    if graph.is_float:
+        return onnxruntime.supports(graph)
+    from ._tvm import supported
 
-    missing = sorted({n.op.name for n in graph.nodes if not supported(n.op)})
+    missing = sorted({n.op.name for n in separate_outputs.run(graph).nodes if not supported(n.op)})
     return f"no integer loops for {', '.join(missing)}" if missing else beyond_int8(graph)
 
 
@@ -64,7 +67,8 @@ def run(graph: Graph, files: Files, variant: str = "", threads: int = 1) -> Runn
 
     def infer(inputs: Sequence[Array]) -> list[Array]:
         outputs = machine["main"](*(tvm.runtime.tensor(np.ascontiguousarray(x)) for x in inputs))
-        return [y.numpy() for y in outputs]
+        one = isinstance(outputs, tvm.runtime.Tensor)  # an imported net of one output gives no tuple
+        return [y.numpy() for y in ([outputs] if one else outputs)]
 
     return infer
 
@@ -80,12 +84,15 @@ def compile(graph: Graph, triple: str | None = None) -> Any:
 
 
 def module(graph: Graph) -> Any:
-    """TVM's IRModule: `main` in Relax, one scheduled TensorIR function a node."""
+    """TVM's IRModule: `main` in Relax, one scheduled TensorIR function a node; of a float graph, what TVM imports."""
     _require()
+    if graph.is_float:
+        return _imported(graph)
     from tvm import relax
 
-    from ._tvm_operators import write
+    from ._tvm import write
 
+    graph = separate_outputs.run(graph)  # a split becomes slices
     builder = relax.BlockBuilder()
     values = {n: relax.Var(n, relax.TensorType(graph.type(n).shape, graph.type(n).dtype.value)) for n in graph.inputs}
     with builder.function("main", [values[n] for n in graph.inputs]):
@@ -99,6 +106,13 @@ def module(graph: Graph) -> Any:
             outputs = builder.emit_output(relax.Tuple([_value(graph, values, n) for n in graph.outputs]))
         builder.emit_func_output(outputs)
     return _scheduled(builder.get())
+
+
+def _imported(graph: Graph) -> Any:
+    from onnx import load_from_string
+    from tvm.relax.frontend.onnx import from_onnx
+
+    return from_onnx(load_from_string(onnx.serialize(graph)), keep_params_in_input=False)
 
 
 def float_instructions(program: Any) -> list[str]:
@@ -123,7 +137,7 @@ def _scheduled(module: Any) -> Any:
     from tvm import tirx
     from tvm.s_tir import Schedule
 
-    from ._tvm_operators import ACCUMULATOR, RESCALED
+    from ._tvm import ACCUMULATOR, RESCALED
 
     for variable, function in module.functions_items():
         if not isinstance(function, tirx.PrimFunc):

@@ -28,6 +28,7 @@ class TrainConfig:
     warmup_share: float = 0.05  # of all steps
     label_smoothing: float = 0.05
     class_weights: bool = False  # weigh each class by the inverse of its share: for unbalanced data
+    balanced_sampling: bool = False  # draw each class as often as the others, instead of weighing it
     ema_decay: float | None = None  # keep and select an average of the weights over steps
     patience_epochs: int | None = None  # stop after so many epochs without a better validation score
     balanced: bool = False  # select by balanced accuracy instead of accuracy
@@ -46,6 +47,8 @@ class TrainConfig:
         for name in ("warmup_share", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+        if self.class_weights and self.balanced_sampling:
+            raise ValueError("class_weights and balanced_sampling both make up for unbalanced classes: take one")
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay must be 0 or more, not {self.weight_decay}")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import math
 import time
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from ..data import Augment, Dataset, Part, Score, score
+from ..data import Augment, Dataset, Part, Score, epoch_order, score
 from ..errors import InputError
 from ..nets import NetSpec, build, to_yaml
 from ..types import Array
@@ -183,7 +182,7 @@ def _epoch(state: State, dataset: Dataset, config: TrainConfig, goal: Goal) -> E
     number = len(state.history) + 1
     rng = np.random.default_rng([config.seed, number])
     augment = config.augment or Augment.light(dataset)
-    batches = _batches(len(dataset.train), config.batch_size, rng)
+    batches = _batches(epoch_order(dataset.train.y, rng, config.balanced_sampling), config.batch_size)
     total = 0.0
     set_mode(state.model, training=True)
     for i, index in enumerate(batches):
@@ -191,7 +190,7 @@ def _epoch(state: State, dataset: Dataset, config: TrainConfig, goal: Goal) -> E
         for group in state.optimizer.param_groups:
             group["lr"] = config.rate(step, config.epochs * len(batches))
         samples = dataset.train.take(index)
-        inputs = tensors(dataset, dataclasses.replace(samples, x=augment(samples.x, rng)))
+        inputs = tensors(dataset, augment.part(dataset, samples, rng))
         loss = goal(state.model, inputs, torch.tensor(samples.y), index)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -221,10 +220,9 @@ def _validate(state: State, dataset: Dataset) -> tuple[float, Score]:
     return float(nn.functional.cross_entropy(torch.from_numpy(logits), labels)), score(logits, dataset.val.y)
 
 
-def _batches(n: int, size: int, rng: np.random.Generator) -> list[Array]:
-    """A random order of n samples in batches; a last batch below half the size joins its neighbor (batch norm)."""
-    order = rng.permutation(n)
-    count = max(1, round(n / size))
+def _batches(order: Array, size: int) -> list[Array]:
+    """Samples in an order, in batches; a last batch below half the size joins its neighbor (batch norm)."""
+    count = max(1, round(len(order) / size))
     return list(np.array_split(order, count))
 
 

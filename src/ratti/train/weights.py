@@ -41,7 +41,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    part.write_bytes(save({k: v.detach().contiguous() for k, v in tensors.items()}, dict(metadata)))
+    # Clones: the format takes no two names of one memory, and concatenated maps share their fake quantization.
+    part.write_bytes(save({k: v.detach().clone().contiguous() for k, v in tensors.items()}, dict(metadata)))
     part.replace(path)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import models, runtimes
-from ..errors import InputError, RattiError, UnsupportedError
+from ..errors import InputError, MissingDependencyError, RattiError, UnsupportedError
 from ..formats import tflite
 from ..graph.builder import GraphBuilder
 from ..graph.dequantized import dequantized
@@ -29,6 +29,7 @@ from ..types import How
 SCHEMA = "ratti.bench/1"
 ROUNDS = 20
 QUARTILES = (25, 50, 75)
+Pair = tuple[Graph, Graph]  # int8, float
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def bench(
 ) -> BenchResult:
     """Times `model` in the engines `names` (all that are installed), int8 and float by turns, and on emulated devices.
 
-    `on` lists `host` and `emulator:ID`. The float model is the int8 one with real weights and no rounding: the same
-    architecture, so the same work. InputError for an unknown place, engine or device.
+    `on` lists `host` and `emulator:ID`. The float model is that of the bundle's own weights; of other models the int8
+    one with real weights and no rounding, which is the same work. InputError for an unknown place, engine or device.
     """
     places = [(place, *place.partition(":")[::2]) for place in on]
     known = (("host", False), ("emulator", True))
@@ -100,27 +101,39 @@ def bench(
     graph = models.load(model)
     if not graph.is_quantized:
         raise UnsupportedError(f"model '{graph.name}' is a float model; bench takes int8 ones, beside their float form")
+    real, source = _float_model(model, graph) if "host" in on else (graph, "none")
     rows: list[BenchRow] = []
     for place, _, target in places:
-        rows += [_emulated(graph, place, target)] if target else _on_host(graph, names, threads, rounds)
-    source = "the int8 model with real weights and no rounding"
+        rows += [_emulated(graph, place, target)] if target else _on_host((graph, real), names, threads, rounds)
     label = graph.name if isinstance(model, Graph) else str(model)
     return BenchResult(label, graph.macs(), _host(), threads, source, tuple(rows))
 
 
-def _on_host(graph: Graph, names: Sequence[str], threads: int, rounds: int) -> list[BenchRow]:
-    rows = []
+def _float_model(model: str | Path | Graph, graph: Graph) -> tuple[Graph, str]:
+    """The float graph beside `graph`, and what it is."""
+    real, reason = None, ""
+    try:
+        real = models.load_float(model)
+    except MissingDependencyError:
+        reason = " (the bundle's own weights need PyTorch)"
+    if real is None:
+        return dequantized(graph), f"the int8 model with real weights and no rounding{reason}"
+    return real, f"the bundle's own weights ({models.BUNDLE_WEIGHTS})"
+
+
+def _on_host(pair: Pair, names: Sequence[str], threads: int, rounds: int) -> list[BenchRow]:
+    graph, rows = pair[0], []
     for name in names or runtimes.engines():
         engine = runtimes.get(name)
         reason = engine.supports(graph) if engine.available() else "not installed"
         if reason and names:
             raise UnsupportedError(f"{name}: {reason}")
-        rows.append(BenchRow(name, How.MEASURED, skipped=reason) if reason else _time(engine, graph, threads, rounds))
+        rows.append(BenchRow(name, How.MEASURED, skipped=reason) if reason else _time(engine, pair, threads, rounds))
     return rows
 
 
-def _time(engine: Engine, graph: Graph, threads: int, rounds: int) -> BenchRow:
-    real = dequantized(graph)
+def _time(engine: Engine, pair: Pair, threads: int, rounds: int) -> BenchRow:
+    graph, real = pair
     graphs = [graph] if engine.supports(real) else [graph, real]
     files = [engine.export(g) for g in graphs]
     tiny = _tiny()

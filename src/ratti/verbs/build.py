@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 
-from .. import nets, targets
+from .. import features, nets, targets
 from ..deploy import deploy, outputs_of
 from ..errors import InputError
 from ..formats import tflite
 from ..graph import interpreter
 from ..graph.ir import Graph
-from ..recipe import ModelRecipe, Recipe, ptq_config, train_config
+from ..recipe import ModelRecipe, Recipe, data_options, ptq_config, train_config
+from ..samples import FRONT_END
 from ..types import Array
 from ..units import microjoules, milliseconds, size
 from ..versions import versions
@@ -28,7 +30,7 @@ from .export import c_files, check_folder, write_files
 from .report import report
 
 if TYPE_CHECKING:
-    from ..data import Dataset, Part, Score
+    from ..data import Dataset, Options, Part, Score
     from ..train import Trained
 
 SCHEMA = "ratti.build/1"
@@ -139,7 +141,7 @@ def build(recipe: Recipe, say: Say = lambda line: None, progress: bool = False) 
     for (model, spec, dataset), (train_settings, ptq_settings) in zip(prepared, configs, strict=True):
         say(f"{model.net}: {spec.parameters:,} parameters, {spec.macs:,} MACs, for {', '.join(model.targets)}")
         work = root / ".work" / _folder(model.net)
-        job = _Job(recipe, model, spec, dataset, limits, say)
+        job = Job(recipe, model, spec, dataset, limits, say)
         made.append((job, job.make(work, train_settings, ptq_settings, progress)))
     # Everything that selects is done, for all nets; from here on the test set is only reported on.
     results = [job.report(root, *parts) for job, parts in made]
@@ -153,7 +155,7 @@ def build(recipe: Recipe, say: Say = lambda line: None, progress: bool = False) 
         "bad_files": [{"path": str(b.path), "reason": b.reason} for b in first.report.bad_files],
     }
     result = BuildResult(recipe.name, str(root), data, tuple(results), round(time.monotonic() - start, 1))
-    _write_json(root / "report.json", result.to_json())
+    write_json(root / "report.json", result.to_json())
     report(root)
     return result
 
@@ -174,25 +176,28 @@ def _folder(net: str) -> str:
 
 
 def _dataset(recipe: Recipe, model: ModelRecipe) -> tuple[nets.NetSpec, Dataset]:
-    """The net for the data, and the data in the net's size."""
+    bad = SKIPPED_SHARE if recipe.skip_damaged else 0.0
+    return load_data(recipe.data, model.net, dataclasses.replace(data_options(recipe), max_bad_share=bad))
+
+
+def load_data(source: str, net: str, options: Options | None = None) -> tuple[nets.NetSpec, Dataset]:
+    """The net (an id, or the path of a net.yaml) for the data, and the data in the net's size."""
     from ..data import Options, load
 
-    bad = SKIPPED_SHARE if recipe.skip_damaged else 0.0
-    if not nets.is_id(model.net):
-        spec = nets.read(Path(model.net))
+    options = options or Options()
+    if not nets.is_id(net):
+        spec = nets.read(Path(net))
         h, w, channels = spec.input_shape
-        return spec, load(recipe.data, Options((h, w), channels, max_bad_share=bad))  # type: ignore[arg-type]
-    options = None
-    if Path(recipe.data).is_dir():
-        side = nets.resolution(model.net)
-        options = Options((side, side), max_bad_share=bad)
-    dataset = load(recipe.data, options)
-    spec = nets.spec(model.net, input_shape=dataset.input_shape, classes=dataset.classes, numbers=dataset.numbers)
+        return spec, load(source, dataclasses.replace(options, size=(h, w), channels=channels))
+    dataset = load(source, dataclasses.replace(options, resolution=nets.resolution(net)))
+    spec = nets.spec(net, input_shape=dataset.input_shape, classes=dataset.classes, numbers=dataset.numbers)
     return spec, dataset
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
+    """One net of a recipe on its data: from training to the bundle."""
+
     recipe: Recipe
     model: ModelRecipe
     spec: nets.NetSpec
@@ -212,16 +217,18 @@ class _Job:
         self.say(f"trained in {trained.seconds:.0f} s: {trained.val.accuracy:.1%} of the validation samples are right")
         program = quantize(trained.model, self.dataset, ptq_settings)
         metadata = {"classes": json.dumps(list(self.dataset.class_names)), "net": self.spec.name}
-        graph = import_program(program, self.recipe.name, metadata=metadata)
-        return trained, graph, [self._check(graph, t) for t in self.model.targets]
+        graph = with_front_end(import_program(program, self.recipe.name, metadata=metadata), self.dataset)
+        return trained, graph, [self.check(graph, t) for t in self.model.targets]
 
-    def report(self, root: Path, trained: Trained, graph: Graph, checks: list[CheckResult]) -> ModelResult:
-        """Reads the test set, and writes the bundle."""
+    def report(self, root: Path, trained: Trained, graph: Graph, checks: list[CheckResult],
+               also: Callable[[Part], None] = lambda test: None) -> ModelResult:
+        """Reads the test set, once, and writes the bundle; `also` is shown the test part."""
         from ..train import predict, save_weights
 
         test = self.dataset.open_test("final report")
+        also(test)
         float_score = _score(predict(trained.model, self.dataset, test), test.y)
-        codes = self._codes(graph, test)
+        codes = self.codes(graph, test)
         (outputs,) = interpreter.run_batch(graph, codes)
         int8_score = _score(outputs, test.y)
         device = tuple(self._on_device(graph, c, codes, outputs, test.y) for c in checks if c.instructions is not None)
@@ -246,8 +253,11 @@ class _Job:
             save_weights(trained.model, folder / "weights.safetensors")
             self._write_c(graph, folder)
             self._write_examples(graph, folder)
+            if FRONT_END in graph.metadata:
+                content = yaml.safe_dump(json.loads(graph.metadata[FRONT_END]), sort_keys=False)
+                (folder / "front_end.yaml").write_text(content, encoding="utf-8")
             (folder / "recipe.yaml").write_text(self._own_recipe().to_yaml(), encoding="utf-8")
-            _write_json(folder / "report.json", result.to_json())
+            write_json(folder / "report.json", result.to_json())
             from ..report import model_card
 
             card = model_card.text(self.recipe, self.spec, self.dataset, result)
@@ -258,16 +268,12 @@ class _Job:
     def _own_recipe(self) -> Recipe:
         return dataclasses.replace(self.recipe, models=(self.model,))
 
-    def _codes(self, graph: Graph, part: Part) -> list[Array]:
+    def codes(self, graph: Graph, part: Part) -> list[Array]:
         """Codes of samples for each input of the graph: (N, H, W, C), and maybe (N, numbers)."""
-        codes = []
-        for name, real in zip(graph.inputs, self.dataset.real(part), strict=True):
-            type = graph.type(name)
-            assert type.quant is not None
-            codes.append(type.quant.quantize(real, type.dtype))
-        return codes
+        quants = [graph.type(name).quant for name in graph.inputs]
+        return self.dataset.codes(part, [q for q in quants if q is not None])
 
-    def _check(self, graph: Graph, target: str) -> CheckResult:
+    def check(self, graph: Graph, target: str) -> CheckResult:
         """The figures at the recipe's setting; `auto` takes size where speed does not fit."""
         settings = ("speed", "size") if self.recipe.optimize == "auto" else (self.recipe.optimize,)
         for setting in settings:
@@ -292,22 +298,33 @@ class _Job:
     def _write_c(self, graph: Graph, folder: Path) -> None:
         """C for each instruction set of the targets, and vectors from validation samples."""
         part = self.dataset.val.take(slice(VECTORS))
-        codes = self._codes(graph, part)
+        codes = self.codes(graph, part)
         (outputs,) = interpreter.run_batch(graph, codes)
         inputs = {f"input_{k}": c for k, c in enumerate(codes)}
+        samples = self.dataset.samples(part)
+        inputs |= {} if samples is None else {"samples": samples}
         np.savez(folder / "vectors.npz", **inputs, output_0=outputs, labels=part.y)  # type: ignore[arg-type]
         for isa in sorted({targets.load(t).isa for t in self.model.targets} | {"portable"}):
-            write_files(c_files(graph, isa, None, codes), folder / "c" / isa)
+            write_files(c_files(graph, isa, None, codes, samples), folder / "c" / isa)
 
     def _write_examples(self, graph: Graph, folder: Path) -> None:
         """Validation samples with the answers of the int8 model: those that it gets wrong, then some that are right."""
         val = self.dataset.val
         part = val.take(np.unique(np.linspace(0, len(val) - 1, LOOKED_AT).round().astype(np.int64)))
-        (outputs,) = interpreter.run_batch(graph, self._codes(graph, part))
+        (outputs,) = interpreter.run_batch(graph, self.codes(graph, part))
         answers = outputs.reshape(len(part), -1).argmax(axis=1)
         order = np.argsort(answers == part.y, kind="stable")[:EXAMPLES]
         np.savez_compressed(folder / "examples.npz", x=part.x[order], labels=part.y[order], answers=answers[order],
                             looked_at=len(part), kind=self.dataset.kind.value)
+
+
+def with_front_end(graph: Graph, data: Dataset) -> Graph:
+    """`graph` with the front end of the data, where it has one, in its metadata."""
+    quant = graph.type(graph.inputs[0]).quant
+    if data.front_end is None or quant is None:
+        return graph
+    text = features.to_json(data.front_end, data.front_codes(quant))
+    return dataclasses.replace(graph, metadata={**graph.metadata, FRONT_END: text})
 
 
 def _confusion(outputs: Array, labels: Array, classes: int) -> tuple[tuple[int, ...], ...]:
@@ -344,7 +361,7 @@ class _new_folder:
             shutil.rmtree(self._part, ignore_errors=True)
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -355,23 +372,28 @@ def default_net(data: Dataset, target_ids: Sequence[str], limits: Limits, side: 
     """The largest of the stock nets whose firmware fits all targets, measured with random weights."""
     room = min(targets.load(t).flash_bytes for t in target_ids)
     room = min(room, limits.flash_bytes or room)
-    for net in _stock(side):
+    for net in _stock(data, side):
         try:
             spec = nets.spec(net, input_shape=data.input_shape, classes=data.classes, numbers=data.numbers)
         except InputError:
             continue
         if spec.parameters > room:  # at a byte each: no need to compile it
             continue
-        graph = nets.random_graph(spec)
+        graph = with_front_end(nets.random_graph(spec), data)
         checks = (check(graph, t, limits) for t in target_ids)
         if all(c.fits and c.instructions is not None for c in checks):
             return net
     raise InputError(f"no stock net for {side}x{side} inputs fits {', '.join(target_ids)}: give one with --net")
 
 
-def _stock(side: int) -> Iterator[str]:
-    for width in ("1.0", "0.5", "0.35", "0.2", "0.1"):
-        yield f"mobilenet_v2-{width}-{side}"
-    yield f"mobilenet_v2_tiny-1.0-{side}"
-    for width in ("1.0", "0.5", "0.25"):
-        yield f"micro-{width}-{side}"
+def _stock(data: Dataset, side: int) -> Iterator[str]:
+    from ..data import Kind
+
+    families = ["mobilenet_v2"]
+    if data.kind is Kind.SIGNAL:
+        families = ["mlp"] if side == 1 else ["resnet_1d", "ds_cnn_1d"] if data.input_shape[1] == 1 else ["ds_cnn"]
+    for family in families:
+        yield from (f"{family}-{width}-{side}" for width in ("1.0", "0.5", "0.35", "0.2", "0.1"))
+    if data.kind is Kind.IMAGE:
+        yield f"mobilenet_v2_tiny-1.0-{side}"
+        yield from (f"micro-{width}-{side}" for width in ("1.0", "0.5", "0.25"))

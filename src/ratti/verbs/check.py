@@ -9,20 +9,33 @@ from pathlib import Path
 from typing import Any
 
 from .. import models, targets
-from ..deploy import Compiled, Trade, compile_only, deploy, outputs_of, prepare, trade_off, why_not_run
+from ..deploy import (
+    Compiled,
+    Deployment,
+    Trade,
+    compile_only,
+    deploy,
+    outputs_of,
+    prepare,
+    trade_off,
+    why_not_run,
+    within_flash,
+)
 from ..device.measure import Measurement, Span, StepFigures
 from ..errors import InputError, RattiError
 from ..graph import interpreter, passes
 from ..graph.assume import NOTE, assume_int8
 from ..graph.ir import Graph
 from ..graph.passes import Saving
-from ..plan import Plan, Step, Stream
+from ..plan import Patches, Plan, Step, Stream
 from ..plan.memory import Tenant, tenants
-from ..samples import make_inputs
+from ..samples import front_end_of, make_inputs
 from ..targets import Target
 from ..types import How
 from ..versions import versions
 from ._advice import advise
+from ._front_end import FrontEndFigures, added
+from ._front_end import figures as front_end_figures
 
 SCHEMA = "ratti.check/1"
 
@@ -62,6 +75,18 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Sum:
+    """Figures of front end and net together, one after the other. Sizes in bytes."""
+
+    ram: int
+    flash: int
+    instructions: int | None
+    cycles_range: tuple[float, float | None] | None
+    latency_range_ms: tuple[float, float | None] | None
+    energy_uj: float | None
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """The figures of one model on one device. Sizes in bytes; `ram["stack"]` is None where the firmware was not run,
     and then `ram["total"]` is without it.
@@ -89,11 +114,22 @@ class CheckResult:
     advice: tuple[str, ...] = field(default=())
     tradeoff: tuple[Trade, ...] = ()  # with a limit on RAM: layer by layer, then for less and less RAM
     arena: tuple[Tenant, ...] = ()  # what lies where and when; calls are numbered as `layers`
+    front_end: FrontEndFigures | None = None  # of what stands before the net; the figures above are the net's
+    sum: Sum | None = None  # of both, which the limits are held against
+
+    @property
+    def whole(self) -> Sum:
+        """The figures of all that the device runs: those of the net, with its front end where it has one."""
+        return self.sum or Sum(self.ram["total"], self.flash["total"], self.instructions, self.cycles_range,
+                               self.latency_range_ms, self.energy_uj)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary for `json.dumps`."""
         out: dict[str, Any] = {"schema": SCHEMA, "versions": versions()}
         for name, value in vars(self).items():
+            if name in ("front_end", "sum"):
+                out[name] = None if value is None else vars(value)
+                continue
             out[name] = [vars(row) for row in value] if name in ("layers", "passes", "tradeoff", "arena") else value
         return out
 
@@ -132,22 +168,64 @@ def check(
 def _check(label: str, graph: Graph, device: Target, limits: Limits, optimize: str) -> CheckResult:
     """`check` of an int8 graph."""
     deployment = prepare(graph, device.isa, optimize=optimize)
+    sensor = front_end_of(graph)
     reason = why_not_run(deployment, device)
     if reason:
+        deployment = within_flash(graph, device, deployment, optimize, limits.flash_bytes)
         compiled = compile_only(deployment, device, reason, optimize)
-        return _result(label, graph, device, deployment.plan, compiled, limits, optimize)
+        result = _result(label, graph, device, deployment.plan, compiled, limits, optimize)
+        if sensor is None:
+            return result
+        return _with_front_end(result, front_end_figures(*sensor, deployment, device, optimize), _room(deployment),
+                               limits)
     inputs = make_inputs(graph, 6)[-1:]
-    measured = deploy(graph, device, inputs, optimize, limits.ram_bytes, deployment, limits.flash_bytes)
+    figures = None if sensor is None else front_end_figures(*sensor, deployment, device, optimize)
+    ram_limit, flash_limit = limits.ram_bytes, limits.flash_bytes
+    if figures is not None:  # the net may have what is left
+        ram_limit = max((ram_limit or device.ram_bytes) - figures.beside_bytes(figures.work_bytes), 1)
+        flash_limit = max((flash_limit or device.flash_bytes) - figures.flash, 1)
+    measured = deploy(graph, device, inputs, optimize, ram_limit, deployment, flash_limit)
     expected = interpreter.run(graph, inputs[0])
     for name, got in zip(graph.outputs, outputs_of(measured)[0], strict=True):
         if not (got == expected[name]).all():
             raise RattiError(f"output '{name}' of the firmware differs from the interpreter's: please report this bug")
     result = _result(label, graph, device, measured.deployment.plan, measured.measurement, limits, optimize)
     result = replace(result, ram={**result.ram, "memory": measured.memory})
+    if figures is not None:
+        result = _with_front_end(result, figures, _room(measured.deployment), limits)
     if limits.ram_bytes is None:
         return result
     trades = trade_off(graph, device, inputs, optimize, measured.deployment.lean)
     return replace(result, tradeoff=tuple(trades))
+
+
+def _with_front_end(result: CheckResult, front: FrontEndFigures, room_bytes: int, limits: Limits) -> CheckResult:
+    """`result` with the figures of the front end, and held against the limits in sum."""
+    ram, flash = result.ram, result.flash
+    stack = max(ram["stack"] or 0, front.stack_bytes or 0) - (ram["stack"] or 0)
+    counts = (result.instructions, front.instructions)
+    energies = (result.energy_uj, front.energy_uj)
+    both = Sum(
+        ram["total"] + stack + front.beside_bytes(room_bytes),
+        flash["total"] + front.flash,
+        None if None in counts else sum(c or 0 for c in counts),
+        added(result.cycles_range, front.cycles_range),
+        added(result.latency_range_ms, front.latency_range_ms),
+        None if None in energies else sum(e or 0 for e in energies),
+    )
+    latency = None if both.latency_range_ms is None else both.latency_range_ms[1] or both.latency_range_ms[0]
+    reasons = _reasons({**ram, "total": both.ram}, {**flash, "total": both.flash}, latency, both.energy_uj, limits,
+                       {**front.absent, **result.absent})
+    return replace(result, front_end=front, sum=both, fits=not reasons, reasons=tuple(reasons))
+
+
+def _room(deployment: Deployment) -> int:
+    """The longest stretch of the arena without inputs, which is free while they are being made, in bytes."""
+    gaps, at = [], 0
+    for port in sorted(deployment.sources.inputs, key=lambda p: p.offset_bytes):
+        gaps.append(port.offset_bytes - at)
+        at = port.offset_bytes + port.type.bytes
+    return max(*gaps, deployment.sources.arena_bytes - at)
 
 
 def _result(
@@ -175,8 +253,8 @@ def _result(
         "limit": min(limits.flash_bytes or device.flash_bytes, device.flash_bytes),
     }
     layers = tuple(
-        _layer(stream, steps, figures)
-        for (stream, steps), figures in zip(plan.calls, run.steps if run else [None] * len(plan.calls), strict=True)
+        _layer(plan, group, steps, figures)
+        for (group, steps), figures in zip(plan.calls, run.steps if run else [None] * len(plan.calls), strict=True)
     )
     how = {k: v.value for k, v in m.how.items()}
     cycles, latency_span, energy_span = (run.cycles, run.latency_ms, run.energy_uj) if run else (None, None, None)
@@ -205,18 +283,21 @@ def _result(
     return replace(result, advice=tuple(advise(result, plan)))
 
 
-def _layer(stream: Stream | None, steps: Sequence[Step], figures: StepFigures | None) -> Layer:
+def _layer(
+    plan: Plan, group: Stream | Patches | None, steps: Sequence[Step], figures: StepFigures | None
+) -> Layer:
     first, last = steps[0], steps[-1]
+    weights = {id(o.data): o.type.bytes for s in steps for o in s.work.operands if o.data is not None}
     return Layer(
-        name=first.node.name if stream is None else f"{first.node.name} to {last.node.name}",
-        op=first.node.op.name if stream is None else "stream",
-        kernel=first.kernel.name if stream is None else f"{len(steps)} layers in {stream.bands} bands",
+        name=first.node.name if group is None else " to ".join(plan.ends_of(group)),
+        op=first.node.op.name if group is None else group.kind,
+        kernel=first.kernel.name if group is None else f"{group.layers} layers in {group.words}",
         shape="x".join(map(str, last.work.output.shape[1:])),
         macs=sum(s.work.macs for s in steps),
         instructions=figures.instructions if figures else None,
         cycles=round(figures.cycles.low) if figures and figures.cycles else None,
         ram=max(s.live_bytes for s in steps),
-        weights=sum(o.type.bytes for s in steps for o in s.work.operands if o.data is not None),
+        weights=sum(weights.values()),
         moved=sum(t.bytes for s in steps for t in (*s.work.types, *s.work.outputs)),
     )
 

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from .. import models, registry, runtimes, targets
 from ..deploy import prepare, prepare_rust
-from ..emit import c_test, cpp, cpp_test, rust_test
+from ..emit import c_test, cpp, cpp_test, features, features_test, rust_test
 from ..errors import InputError
 from ..graph import interpreter
 from ..graph.ir import Graph
 from ..runtimes import Engine
-from ..samples import make_inputs
+from ..samples import front_end_of, make_inputs, make_samples
 from ..types import Array
 
 VECTORS = 8  # extremes and random codes in the exported tests
+VECTOR_SAMPLES_BYTES = 1 << 18  # of samples in the test of a front end
 
 Files = Mapping[str, bytes]
 
@@ -86,17 +87,33 @@ def write_files(files: Files, out: Path) -> list[Path]:
     return [out / name for name in sorted(files)]
 
 
-def c_files(graph: Graph, isa: str, name: str | None = None, real: Sequence[Array] = ()) -> Files:
-    """Header, source and test of `graph` for the instruction set `isa`; the test's first vectors are `real`."""
+def c_files(
+    graph: Graph, isa: str, name: str | None = None, real: Sequence[Array] = (), samples: Array | None = None
+) -> Files:
+    """Header, source and test of `graph` for the instruction set `isa`, and of its front end where it has one; the
+    first vectors of the tests are `real` and `samples` (N, …).
+    """
     sources = prepare(graph, isa, name=name).sources
-    return _encoded({**sources.files, **c_test.emit(sources, name or graph.name, *_vectors(graph, real))})
+    test = c_test.emit(sources, name or graph.name, *_vectors(graph, real))
+    return _encoded({**sources.files, **test, **_front_end_files(graph, name or graph.name, samples)})
 
 
 def cpp_files(graph: Graph, isa: str, name: str | None = None, real: Sequence[Array] = ()) -> Files:
     """A C++ header over the C header and source, and its test; otherwise as `c_files`."""
     sources, name = prepare(graph, isa, name=name).sources, name or graph.name
     test = cpp_test.emit(sources, name, *_vectors(graph, real))
-    return _encoded({**sources.files, **cpp.emit(sources, name), **test})
+    return _encoded({**sources.files, **cpp.emit(sources, name), **test, **_front_end_files(graph, name)})
+
+
+def _front_end_files(graph: Graph, name: str, samples: Array | None = None) -> Mapping[str, str]:
+    found = front_end_of(graph)
+    if found is None:
+        return {}
+    front_end, codes = found
+    sources = features.emit(front_end, codes, name)
+    most = max(2, VECTOR_SAMPLES_BYTES // sources.samples_bytes)  # source text is several times as long
+    vectors = make_samples(front_end, min(most, VECTORS + (0 if samples is None else len(samples))), samples)
+    return {**sources.files, **features_test.emit(sources, vectors, codes(front_end.compute(vectors)))}
 
 
 def rust_files(graph: Graph, name: str | None = None, real: Sequence[Array] = ()) -> Files:

@@ -13,13 +13,16 @@ from .. import models, registry, targets
 from .. import runtimes as engine_registry
 from ..data.score import score
 from ..deploy import deploy, outputs_of, total_ram
-from ..errors import InputError
+from ..emit.features import emit
+from ..errors import InputError, MissingDependencyError
 from ..graph import interpreter
 from ..graph.apart import apart, inputs_apart
 from ..graph.ir import Graph
-from ..runtimes import Engine, onnxruntime
-from ..samples import int8_input, make_inputs, real_count
+from ..runtimes import Engine, executorch, onnxruntime
+from ..samples import front_end_of, int8_input, make_inputs, make_samples, real_count
+from ..targets import Target
 from ..types import Array
+from ._front_end import codes_on
 
 SCHEMA = "ratti.verify/1"
 RUNTIMES = ("tflm", "host:c")  # the default: both exact
@@ -105,13 +108,15 @@ def verify(
     optimize: str = "speed",
     labels: Array | None = None,
     ram_limit: int | None = None,
+    samples: Array | None = None,
 ) -> VerifyResult:
     """Runs `count` inputs (real samples first, extremes, random codes) through every engine.
 
     The interpreter is the reference. `runtimes` are names of `runtimes.engines()`; `all` takes those that are installed
     and can hold the model, and says of the others why not. `labels` are the classes of the real samples. A model that
     does not fit a target's memories is still emulated, on the same core with larger ones, and its row says so.
-    `ram_limit` (bytes) has the devices run the plan that `check` finds for it.
+    `ram_limit` (bytes) has the devices run the plan that `check` finds for it. A model's front end is held against its
+    own definition, on this computer and on the devices, with `samples` (N, …) first.
 
     InputError for an unknown target or runtime, UnsupportedError for a named engine that cannot take the model,
     MissingDependencyError for one that is not installed.
@@ -135,7 +140,7 @@ def verify(
         skipped = VerifyRow(engine.name, 0, 0, 0, reason, engine.exact, engine.rounding)
         rows.append(skipped if reason else _judge(engine, trial))
     if whole:
-        lists = onnxruntime.delegates(graph).items()
+        lists = {**onnxruntime.delegates(graph), **executorch.delegates(graph)}.items()
         rows += [VerifyRow(name, 0, 0, 0, said, exact=False) for name, said in lists]
     for device in devices:
         measured = deploy(graph, device, inputs, optimize, ram_limit)
@@ -143,8 +148,29 @@ def verify(
         if ram_limit is not None:
             note += f" ({total_ram(measured.measurement):,} B of RAM: {measured.deployment.plan.how})"
         rows.append(trial.row(f"emulator:{device.id}{note}", outputs_of(measured)))
+    rows += _front_end_rows(graph, ["host:c"] * ("host:c" in runtimes or whole), devices, count, samples, optimize)
     distinct = len({b"".join(y.tobytes() for y in row) for row in reference})
     return VerifyResult(str(model) if not isinstance(model, Graph) else graph.name, len(inputs), distinct, tuple(rows))
+
+
+def _front_end_rows(graph: Graph, hosts: Sequence[str], devices: Sequence[Target], count: int, real: Array | None,
+                    optimize: str) -> Iterator[VerifyRow]:
+    """The front end of `graph`, where it has one, everywhere that it runs."""
+    found = front_end_of(graph)
+    if found is None:
+        return
+    front_end, codes = found
+    samples, sources = make_samples(front_end, count, real), emit(front_end, codes, graph.name)
+    wanted = codes(front_end.compute(samples)).reshape(len(samples), -1)
+    places: list[str | Target] = [*hosts, *devices]
+    for where in places:
+        label = where if isinstance(where, str) else f"emulator:{where.id}"
+        try:
+            off = np.abs(codes_on(where, sources, samples, optimize).astype(np.int64) - wanted)
+        except MissingDependencyError as error:
+            yield VerifyRow(f"{label} front end", 0, 0, 0, str(error))
+            continue
+        yield VerifyRow(f"{label} front end", off.size, int(np.count_nonzero(off)), int(off.max(initial=0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,30 +236,36 @@ def real_samples(graph: Graph, model: str, data: str | None, count: int) -> list
     return labelled_samples(graph, model, data, count)[0]
 
 
-def labelled_samples(graph: Graph, model: str, data: str | None, count: int) -> tuple[list[Array], Array | None]:
-    """Codes of real samples and their classes, from `data` (a folder of pictures, an `.npz`, `digits`); without `data`
-    a bundle's own vectors, without classes.
-
-    Only models with one input of (1, H, W, C) take samples from `data`: its validation samples, never the test set.
+def labelled_samples(
+    graph: Graph, model: str, data: str | None, count: int
+) -> tuple[list[Array], Array | None, Array | None]:
+    """(codes of real samples, their classes, what the sensor gave for them where there is a front end), from the
+    validation samples of `data`, never the test set; without `data` a bundle's own vectors, without classes.
     """
     vectors = Path(model) / "vectors.npz"
+    found = front_end_of(graph) if graph.is_quantized else None
     if data is None:
         if not vectors.is_file():
-            return [], None
+            return [], None, None
         with np.load(vectors, allow_pickle=False) as stored:
-            return [stored[f"input_{k}"][:count] for k in range(len(graph.inputs))], None
+            samples = stored["samples"][:count] if "samples" in stored and found is not None else None
+            return [stored[f"input_{k}"][:count] for k in range(len(graph.inputs))], None, samples
     from ..data import Options, load
 
     (name,) = graph.inputs[:1]
     want = int8_input(graph, name)
-    if len(graph.inputs) != 1 or len(want.shape) != 4 or want.shape[3] not in (1, 3):
-        raise InputError(f"--samples works for models with one picture as input; '{name}' is {list(want.shape)}")
-    channels: Any = want.shape[3]
-    dataset = load(data, Options(size=(want.shape[1], want.shape[2]), channels=channels))
-    if dataset.input_shape != want.shape[1:]:
-        raise InputError(f"samples of '{data}' are {dataset.input_shape}, the model takes {want.shape[1:]}")
-    quant = want.quant
-    assert quant is not None
-    codes = quant.quantize(dataset.normalization.real(dataset.val.x[:count]), want.dtype)
+    if len(want.shape) != 4:
+        raise InputError(f"--samples works for models whose input is (1, H, W, C); '{name}' is {list(want.shape)}")
+    options = Options(size=(want.shape[1], want.shape[2]), channels=want.shape[3],
+                      front_end=found[0] if found else None)
+    dataset = load(data, options)
+    if dataset.input_shape != want.shape[1:] or len(graph.inputs) != (2 if dataset.numbers else 1):
+        beside = f" with {dataset.numbers} numbers beside them" if dataset.numbers else ""
+        raise InputError(f"samples of '{data}' are {dataset.input_shape}{beside}, the model takes "
+                         f"{', '.join(str(graph.type(n).shape[1:]) for n in graph.inputs)}")
+    part = dataset.val.take(slice(count))
+    quants = [int8_input(graph, n).quant for n in graph.inputs]
+    codes = dataset.codes(part, [q for q in quants if q is not None])
     (classes,) = (graph.type(n).elements for n in graph.outputs[:1])
-    return [codes], dataset.val.y[:count] if classes == len(dataset.class_names) else None
+    labels = part.y if classes == len(dataset.class_names) else None
+    return codes, labels, dataset.samples(part) if found else None

@@ -1,21 +1,25 @@
 """A folder of recordings: `train/<word>/*.wav` and `test/<word>/*.wav`, or `<word>/*.wav` alone, which is split here.
 
-Recordings become log-mel spectrograms by the integer front end that ships in the firmware (`features.log_mel`). Who
-speaks is the file's name up to its last `_` (as in `george_12.wav`), or what `groups.csv` says. With `hold_out` the
-recordings of that speaker are the test part, wherever they lie, and no other recording is.
+Recordings become log-mel spectrograms by the integer front end that ships in the firmware (`features.log_mel`), or what
+another front end makes of them. A longer recording gives its middle, a shorter one has silence around it. Who speaks is
+the file's name up to its last `_` (as in `george_12.wav`), or what `groups.csv` says. With `hold_out` the recordings of
+that speaker are the test part, wherever they lie, and no other recording is.
 """
 
 from __future__ import annotations
 
 import re
 import wave
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import DataError, InputError
-from ...features.log_mel import LogMel
+from ...features import Window
 from ...types import Array
+from .. import cache, raw
 from ..dataset import BadFile, Dataset, Kind, LoadReport, Part
 from ..options import Options
 from ..split import cut_by_group, own_groups
@@ -23,9 +27,6 @@ from ._folders import classes, files_of, groups_of
 
 FORMS = "a folder with train/<word>/ and test/<word>/ (or <word>/ alone) of .wav files"
 SUFFIXES = frozenset({".wav"})
-SECONDS = 1.0
-FRAME_SECONDS, HOP_SECONDS = 0.032, 0.016  # where the net does not say how many frames it takes
-MELS = 20
 
 
 def accepts(source: str) -> bool:
@@ -46,14 +47,14 @@ def load(source: str, options: Options) -> Dataset:
     paths = [path for files in listed for path, _ in files]
     labels = np.array([label for files in listed for _, label in files], np.int64)
     in_test = np.array([k > 0 for k, files in enumerate(listed) for _ in files])
-    waves, rate, bad = _read(root, paths, options)
-    good = np.array([w is not None for w in waves])
-    front_end = _front_end(rate, options)
-    x = front_end.compute(np.stack([_fitted(w, front_end.samples) for w in waves if w is not None]))
+    waves, rate, good, bad = _read(root, paths, options)
+    bands = {"mels": options.size[1]} if options.size else {}
+    front_end = raw.chosen(options, Window((waves.shape[1], 1, 1), rate), {"name": "log_mel", **bands})
+    x, samples = raw.features(front_end, waves)
     speakers = np.array(groups_of(root, [p for p, ok in zip(paths, good, strict=True) if ok], _speaker))
-    whole = Part(x, labels[good], speakers)
-    notes = [f"front end: {front_end.frames} frames of {front_end.mels} bands from {front_end.samples} samples at "
-             f"{rate} Hz"]
+    whole = Part(x, labels[good], speakers, raw=samples)
+    rows, columns, _ = front_end.output_shape
+    notes = [f"front end {front_end.name}: {rows} x {columns} from {front_end.samples} samples at {rate} Hz"]
     rest, test = _cut(source, whole, in_test[good] if has_test else None, options, notes)
     val = cut_by_group(rest.y, rest.groups, options.val_share, options.seed)
     return Dataset.sealed(root.resolve().name, Kind.SIGNAL, names, (rest.take(~val), rest.take(val), test),
@@ -78,44 +79,46 @@ def _cut(source: str, whole: Part, in_test: Array | None, options: Options, note
     if both:
         notes.append(f"{len(both)} of {len(speakers)} speakers are heard in train and in test: the score is that for "
                      f"known voices; hold one out for an unknown one")
-        rest = Part(rest.x, rest.y, own_groups(len(rest), "recording"))
-        test = Part(test.x, test.y, own_groups(len(test), "test recording"))
+        rest = replace(rest, groups=own_groups(len(rest), "recording"))
+        test = replace(test, groups=own_groups(len(test), "test recording"))
     return rest, test
 
 
-def _front_end(rate: int, options: Options) -> LogMel:
-    samples, frame = round(options.seconds * rate), round(FRAME_SECONDS * rate)
-    frames, mels = options.size or (max(1, round((samples - frame) / (HOP_SECONDS * rate)) + 1), MELS)
-    hop = max(1, (samples - frame) // max(1, frames - 1))
-    try:
-        return LogMel(rate, frames, frame, hop, mels)
-    except ValueError as error:
-        raise InputError(f"recordings at {rate} Hz cannot become {frames} frames of {mels} bands: {error}") from None
+def _read(root: Path, paths: list[Path], options: Options) -> tuple[Array, int, Array, list[BadFile]]:
+    """((files, samples) of those that can be read, the rate of all, which can be, what could not)."""
 
+    def make() -> Mapping[str, Array]:
+        found = cache.spread(lambda path: _window(path, options.seconds), paths)
+        good = [w for w, _, _ in found if w is not None]
+        longest = max((len(w) for w in good), default=0)  # rates that differ are refused below
+        return {
+            "samples": np.stack([_fitted(w, longest) for w in good]) if good else np.zeros((0, 1), np.int16),
+            "rates": np.array([rate for _, rate, _ in found]),
+            "reasons": np.array([reason for _, _, reason in found], np.str_),
+        }
 
-def _read(root: Path, paths: list[Path], options: Options) -> tuple[list[Array | None], int, list[BadFile]]:
-    """(samples of each file, or None; the rate of all; what could not be read)."""
-    found: list[Array | None] = []
-    rates: dict[int, Path] = {}
-    bad: list[BadFile] = []
-    for path in paths:
-        try:
-            samples, rate = read_wav(path)
-        except (wave.Error, EOFError, OSError, ValueError) as error:
-            bad.append(BadFile(path.relative_to(root).as_posix(), str(error) or "the file ends early"))
-            found.append(None)
-            continue
-        rates.setdefault(rate, path)
-        found.append(samples)
-    if len(bad) > options.max_bad_share * len(paths):
+    stored = cache.arrays(["wav", cache.digests(paths), options.seconds], make)
+    bad = [BadFile(p.relative_to(root).as_posix(), str(r)) for p, r in zip(paths, stored["reasons"], strict=True) if r]
+    if len(bad) > options.max_bad_share * len(paths) or len(bad) == len(paths):
         named = "; ".join(f"{b.path}: {b.reason}" for b in bad[:3])
         raise DataError(f"{root}: {len(bad)} of {len(paths)} recordings cannot be read ({named}); "
                         f"repair or remove them, or leave them out (--skip-damaged)")
+    good = stored["reasons"] == ""
+    rates = {int(r): p for p, r, ok in reversed(list(zip(paths, stored["rates"], good, strict=True))) if ok}
     if len(rates) > 1:
-        (a, first), (b, second) = list(rates.items())[:2]
+        (b, second), (a, first) = sorted(rates.items(), key=lambda item: paths.index(item[1]), reverse=True)[-2:]
         raise DataError(f"{root}: recordings of {a} Hz ({first.name}) and of {b} Hz ({second.name}); bring all to one "
                         f"rate, that of the device's microphone")
-    return found, next(iter(rates)), bad
+    return stored["samples"], next(iter(rates)), good, bad
+
+
+def _window(path: Path, seconds: float) -> tuple[Array | None, int, str]:
+    """(so many seconds of a recording, its rate, ""), or (None, 0, why it cannot be read)."""
+    try:
+        samples, rate = read_wav(path)
+    except (wave.Error, EOFError, OSError, ValueError) as error:
+        return None, 0, str(error) or "the file ends early"
+    return _fitted(samples, max(1, round(seconds * rate))), rate, ""
 
 
 def read_wav(path: Path) -> tuple[Array, int]:

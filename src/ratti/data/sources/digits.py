@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...errors import MissingDependencyError
+from ...errors import InputError, MissingDependencyError
 from ..dataset import Dataset, Kind, LoadReport, Part
 from ..images import resize
 from ..options import Options
@@ -27,6 +27,8 @@ def load(source: str, options: Options) -> Dataset:
         from sklearn.datasets import load_digits
     except ImportError:
         raise MissingDependencyError("scikit-learn", "train", "the digits data set") from None
+    if options.front_end is not None:
+        raise InputError("digits are pictures of 8x8 as they are: leave out the front end")
     raw = load_digits()
     x = np.round(raw.images * (255 / 16)).astype(np.uint8)[..., None]  # 0..16 to 0..255
     x = resize(x, options.size or (8, 8), options.channels or 1)

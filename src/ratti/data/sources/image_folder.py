@@ -1,16 +1,20 @@
 """A folder of pictures: `train/<class>/*` and `test/<class>/*`, or `<class>/*` alone, which is split here.
 
-`groups.csv` says which pictures belong together (`_folders`). A group is never in two parts.
+`groups.csv` says which pictures belong together (`_folders`). A group is never in two parts. With the front end `image`
+each picture first becomes a frame as the camera would send it, and then what the firmware makes of that frame.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from ... import features
 from ...errors import DataError
-from .. import images
+from ...types import Array
+from .. import cache, camera, images
 from ..dataset import BadFile, Dataset, Kind, LoadReport, Part
 from ..options import Options
 from ..split import cut_by_group
@@ -36,6 +40,13 @@ class _Loader:
         self.bad: list[BadFile] = []
         self.notes: list[str] = []
         self.groups = read_groups(root)
+        side = options.resolution
+        size = options.size or ((side, side) if side else DEFAULT_SIZE)
+        self.front_end = camera.chosen(options, size)
+        self.size = size if self.front_end is None else (self.front_end.rows, self.front_end.columns)
+        self.channels = self.front_end.channels if self.front_end else options.channels or 3
+        if self.channels not in images.MODES:
+            raise DataError(f"{root}: pictures cannot have {self.channels} channels; 1 (gray) or 3 (RGB) are possible")
 
     def dataset(self) -> Dataset:
         root, options = self.root, self.options
@@ -74,7 +85,7 @@ class _Loader:
         report = LoadReport(str(root), tuple(self.bad), tuple(self.notes))
         parts = rest.take(~val), rest.take(val), test
         return Dataset.sealed(root.resolve().name, Kind.IMAGE, class_names, parts, report,
-                              flip_safe=(options.channels or 3) == 3)
+                              flip_safe=self.channels == 3, front_end=self.front_end)
 
     def _list(self, folder: Path, class_names: list[str]) -> list[tuple[Path, int]]:
         files: list[tuple[Path, int]] = []
@@ -89,21 +100,38 @@ class _Loader:
         return files
 
     def _read(self, files: list[tuple[Path, int]]) -> Part:
-        size, channels = self.options.size or DEFAULT_SIZE, self.options.channels or 3
-        x, y, groups = [], [], []
-        for path, label in files:
+        paths = [path for path, _ in files]
+        front = None if self.front_end is None else features.to_json(self.front_end)
+        key = ["pictures", cache.digests(paths), self.size, self.channels, front, images.version()]
+        stored = cache.arrays(key, lambda: self._decode(paths))
+        y, groups = [], []
+        for (path, label), reason in zip(files, stored["reasons"].tolist(), strict=True):
             name = path.relative_to(self.root).as_posix()
-            try:
-                x.append(images.read(path, size, channels))
-            except (images.BadImageError, OSError) as error:
-                self.bad.append(BadFile(name, str(error)))
+            if reason:
+                self.bad.append(BadFile(name, reason))
                 continue
             y.append(label)
             groups.append(self.groups.get(name, f"file:{name}"))
-        if not x:
-            return Part(np.zeros((0, *size, channels), np.uint8), np.zeros(0, np.int64), np.zeros(0, np.str_))
-        self._note_ungrouped(groups)
-        return Part(np.stack(x), np.array(y, np.int64), np.array(groups))
+        if y:
+            self._note_ungrouped(groups)
+        return Part(stored["x"], np.array(y, np.int64), np.array(groups, np.str_))
+
+    def _decode(self, paths: list[Path]) -> Mapping[str, Array]:
+        """`x` of the pictures that can be read, and for each file the reason why not, or nothing."""
+        found = cache.spread(self._picture, paths)
+        good = [x for x, _ in found if x is not None]
+        empty = np.zeros((0, *self.size, self.channels), np.uint8)
+        return {"x": np.stack(good) if good else empty, "reasons": np.array([r for _, r in found], np.str_)}
+
+    def _picture(self, path: Path) -> tuple[Array | None, str]:
+        front = self.front_end
+        try:
+            if front is None:
+                return images.read(path, self.size, self.channels), ""
+            frame = images.read(path, (front.height, front.width), camera.channels(front))
+            return camera.pictures(front, frame[None])[0], ""
+        except (images.BadImageError, OSError) as error:
+            return None, str(error)
 
     def _note_ungrouped(self, groups: list[str]) -> None:
         alone = sum(g.startswith("file:") for g in groups)

@@ -19,7 +19,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...types import Array, Shape
-from ..base import FrontEnd, Program, Table
+from .._log2 import PER_OCTAVE
+from ..base import FrontEnd, Program, Table, Window
 from . import reference
 
 MAX_FFT = 2048
@@ -62,6 +63,19 @@ class LogMel(FrontEnd):
             raise ValueError(f"{self.mels} bands are too many for an FFT of {self.fft_samples} at {self.rate_hz} Hz: "
                              f"some hold no frequency; take fewer bands or longer frames")
 
+    @classmethod
+    def fit(cls, window: Window, resolution: int | None, *, mels: int = 20,  # type: ignore[override]
+            coefficients: int = 0, frame_ms: int = 32, hop_ms: int = 16, low_hz: int = 60, high_hz: int = 0,
+            range_db: int = 80) -> LogMel:
+        """As many frames as the net has rows, evenly spread; one every `hop_ms` where it does not say."""
+        samples, rate = window.shape[0], window.rate_hz
+        if rate is None or window.shape[1:] != (1, 1):
+            raise ValueError(f"a window of {window.shape} at {rate} Hz; one channel of a known rate is needed")
+        frame = round(frame_ms * rate / 1000)
+        frames = resolution or max(1, round((samples - frame) / (hop_ms * rate / 1000)) + 1)
+        hop = max(1, (samples - frame) // max(1, frames - 1))
+        return cls(rate, frames, frame, hop, mels, low_hz, high_hz, coefficients, range_db)
+
     @property
     def samples(self) -> int:
         return self.frame_samples + (self.frames - 1) * self.hop_samples
@@ -81,7 +95,7 @@ class LogMel(FrontEnd):
     @property
     def floor(self) -> int:
         """The value of silence."""
-        return round(reference.FULL_SCALE - self.range_db / 10 * math.log2(10) * reference.PER_OCTAVE)
+        return round(reference.FULL_SCALE - self.range_db / 10 * math.log2(10) * PER_OCTAVE)
 
     @cached_property
     def window(self) -> Array:
@@ -121,8 +135,7 @@ class LogMel(FrontEnd):
         return np.asarray(np.rint(basis * 2048), np.int16)
 
     def compute(self, samples: Array) -> Array:
-        if samples.ndim != 2 or samples.shape[1] != self.samples or samples.dtype != np.int16:
-            raise ValueError(f"samples are {samples.dtype}{list(samples.shape)}; int16 (N, {self.samples}) is needed")
+        self._check(samples)
         starts = np.arange(self.frames)[:, None] * self.hop_samples
         frames = samples[:, starts + np.arange(self.frame_samples)].reshape(-1, self.frame_samples)
         parts = (frames[i : i + CHUNK] for i in range(0, len(frames), CHUNK))

@@ -5,21 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from ...types import Array
+from .._log2 import PER_OCTAVE, bits, log2
 
-PER_OCTAVE = 256  # of energy
 TARGET_BITS = 14  # a frame is shifted until its largest sample has so many
 WEIGHT_BITS = 12
 # A full-scale sine in the middle of a band: amplitude 2^15, Hann 1/2, FFT of N samples scaled by 2 / N: power 2^28.
 FULL_SCALE = (28 + WEIGHT_BITS) * PER_OCTAVE
-SEGMENTS = 32
-LOGS = np.rint(np.log2(1 + np.arange(SEGMENTS + 1) / SEGMENTS) * 4096).astype(np.int64)
 
 
 def log_mel(frames: Array, window: Array, twiddles: Array, bands: Array, weights: Array, floor: int) -> Array:
     """(frames, samples) int16 to (frames, mels) int16."""
     x = frames.astype(np.int64)
     largest = np.abs(x).max(axis=1)
-    shift = TARGET_BITS - _bits(largest)
+    shift = TARGET_BITS - bits(largest)
     shift[largest == 0] = 0
     x = np.where(shift[:, None] >= 0, x << np.maximum(shift, 0)[:, None], x >> np.maximum(-shift, 0)[:, None])
     x = (x * window + 16384) >> 15
@@ -29,7 +27,7 @@ def log_mel(frames: Array, window: Array, twiddles: Array, bands: Array, weights
     values, at = np.empty((len(x), len(bands)), np.int64), 0
     for m, (first, count) in enumerate(bands.astype(np.int64)):
         energy = power[:, first : first + count] @ weights[at : at + count].astype(np.int64)
-        values[:, m] = np.maximum(_log2(energy) - 2 * PER_OCTAVE * shift, floor)
+        values[:, m] = np.maximum(log2(energy) - 2 * PER_OCTAVE * shift, floor)
         values[energy == 0, m] = floor
         at += count
     return values.astype(np.int16)
@@ -74,17 +72,3 @@ def _fft(re: Array, im: Array, twiddles: Array) -> tuple[Array, Array]:
         im = np.stack([(ai + ti) >> 1, (ai - ti) >> 1], axis=2).reshape(len(im), size)
         span *= 2
     return re, im
-
-
-def _log2(energy: Array) -> Array:
-    """log2 in steps of 1 / PER_OCTAVE, by a table of 32 segments; of 0 it is 0."""
-    whole = np.maximum(_bits(energy) - 1, 0)
-    mantissa = np.where(whole >= 16, energy >> np.maximum(whole - 16, 0), energy << np.maximum(16 - whole, 0)) & 0xFFFF
-    segment, rest = mantissa >> 11, mantissa & 0x7FF
-    fraction = LOGS[segment] + (((LOGS[np.minimum(segment + 1, SEGMENTS)] - LOGS[segment]) * rest) >> 11)
-    return np.asarray((whole << 8) + (fraction >> 4))
-
-
-def _bits(x: Array) -> Array:
-    """Binary digits of whole numbers from 0 to 2^53."""
-    return np.frexp(x.astype(np.float64))[1].astype(np.int64)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...types import Array, Shape
-from ..base import FrontEnd, Program
+from ..base import FrontEnd, Program, Window
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,25 @@ class Signal(FrontEnd):
         if len(self.shape) != 3 or min(self.shape) < 1:
             raise ValueError(f"a window is (H, W, C), each at least 1, not {self.shape}")
 
+    @classmethod
+    def fit(cls, window: Window, resolution: int | None) -> Signal:  # type: ignore[override]
+        height, width, channels = window.shape
+        return cls((height, width, channels))
+
     @property
     def samples(self) -> int:
         return int(np.prod(self.shape))
+
+    @property
+    def side_by_side(self) -> int:
+        return self.shape[1] * self.shape[2]
 
     @property
     def output_shape(self) -> Shape:
         return self.shape
 
     def compute(self, samples: Array) -> Array:
-        if samples.ndim != 2 or samples.shape[1] != self.samples or samples.dtype != np.int16:
-            raise ValueError(f"samples are {samples.dtype}{list(samples.shape)}; int16 (N, {self.samples}) is needed")
+        self._check(samples)
         return samples.reshape(-1, *self.shape)
 
     def program(self) -> Program:

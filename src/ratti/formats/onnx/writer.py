@@ -14,6 +14,7 @@ import numpy as np
 
 from ...errors import MissingDependencyError
 from ...graph.ir import Graph, Node
+from ...graph.passes import separate_outputs, unfold_shuffles
 from ...types import Array, DType, Shape, TensorType
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def serialize(graph: Graph, unsigned: bool = False) -> bytes:
         import onnx  # noqa: F401
     except ImportError:
         raise MissingDependencyError("onnx", "onnx", "writing ONNX") from None
-    data: bytes = Writer(graph, unsigned).run().SerializeToString()
+    data: bytes = Writer(unfold_shuffles.run(graph), unsigned).run().SerializeToString()
     return data
 
 
@@ -47,7 +48,7 @@ class Writer:
     def __init__(self, graph: Graph, unsigned: bool) -> None:
         from onnx import helper, numpy_helper
 
-        self.graph = graph
+        self.graph = graph = separate_outputs.run(graph)  # a split becomes slices
         self.offset = UNSIGNED if unsigned else 0
         self.codes_type: np.dtype[Any] = np.dtype(np.uint8 if unsigned else np.int8)
         self._helper, self._from_array = helper, numpy_helper.from_array
@@ -166,7 +167,10 @@ class Writer:
 
     def index(self, codes: str, hint: str) -> str:
         """Codes as int32, for Gather."""
-        return self.emit("Cast", [codes], hint, to=self._helper.np_dtype_to_tensor_dtype(np.dtype(np.int32)))
+        return self.cast(codes, np.dtype(np.int32), hint)
+
+    def cast(self, tensor: str, dtype: np.dtype[Any], hint: str) -> str:
+        return self.emit("Cast", [tensor], hint, to=self._helper.np_dtype_to_tensor_dtype(dtype))
 
     def reshaped(self, tensor: str, shape: Shape, hint: str) -> str:
         return self.emit("Reshape", [tensor, self.constant("shape", np.array(shape, np.int64))], hint)

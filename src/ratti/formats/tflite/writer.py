@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...graph.ir import Graph, Node
-from ...graph.passes import unfold_padding
+from ...graph.passes import unfold_padding, unfold_shuffles
 from ...types import Array, DType, Quant, TensorType, pack_nibbles
 from .flatbuffer import write
 from .reader import METADATA_PREFIX
@@ -18,8 +18,10 @@ _OPTION_CODES = {name: code for code, name in OPTIONS.items()}
 
 
 def serialize(graph: Graph) -> bytes:
-    """The bytes of a `.tflite` file; explicit padding that SAME cannot express becomes PAD ops."""
-    return _Exporter(unfold_padding.run(graph)).run()
+    """The bytes of a `.tflite` file; explicit padding that SAME cannot express becomes PAD ops, and interleaved groups
+    become shuffles.
+    """
+    return _Exporter(unfold_padding.run(unfold_shuffles.run(graph))).run()
 
 
 class _Exporter:

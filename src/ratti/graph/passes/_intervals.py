@@ -113,8 +113,8 @@ def aligned(op: LinearOp, w: Array, channels: Array) -> Array:
         return np.resize(channels, w.shape[1])
     if op.output_axis == 3:  # depthwise: an input channel has `multiplier` outputs
         return np.repeat(channels, w.shape[3] // len(channels))
-    groups = len(channels) // w.shape[3]
-    per_output = np.repeat(channels.reshape(groups, w.shape[3]), len(w) // groups, axis=0)
+    owners = op.owners(len(w)) if isinstance(op, Conv2D) else np.zeros(len(w), np.int64)
+    per_output: Array = channels.reshape(-1, w.shape[3])[owners]
     return per_output[:, None, None, :]
 
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import numpy as np
+
+from ...ops._accumulate import LinearOp
+from ...types import Array, Quant
+from ..builder import unique
 from ..ir import Graph, Node, Value
 
 
@@ -63,3 +68,23 @@ def forward(graph: Graph, equal: Mapping[str, str]) -> Graph:
 def _renamed(node: Node, names: Mapping[str, str]) -> Node:
     inputs = tuple(names.get(n, n) for n in node.inputs)
     return replace(node, inputs=inputs, outputs=tuple(names.get(n, n) for n in node.outputs))
+
+
+def reordered(graph: Graph, node: Node, order: Array, values: list[Value], names: set[str]) -> Node:
+    """`node` with its output channels in `order`, where they are those of weights."""
+    if not isinstance(node.op, LinearOp):
+        return node
+    inputs = [node.inputs[0]]
+    for k, name in enumerate(node.inputs[1:]):
+        value = graph.values[name]
+        assert value.data is not None
+        axis = node.op.output_axis if k == 0 else 0
+        quant = value.type.quant
+        if quant is not None and quant.axis is not None:
+            scales, zeros = (tuple(np.take(v, order).tolist()) for v in (quant.scale, quant.zero_point))
+            quant = Quant(scales, zeros, quant.axis)
+        new = unique(name, names)
+        names.add(new)
+        values.append(Value(new, replace(value.type, quant=quant), np.take(value.data, order, axis)))
+        inputs.append(new)
+    return replace(node, inputs=tuple(inputs))

@@ -212,8 +212,7 @@ def conv(sinker: Sinker, node: Node) -> bool:
     if (within // size != np.arange(node.op.groups)[:, None]).any():
         return False
     back = np.argsort(within, axis=1)  # (groups, channels of one)
-    outputs = len(w.data) // node.op.groups
-    data = np.concatenate([w.data[g * outputs : (g + 1) * outputs][..., order] for g, order in enumerate(back)])
+    data = np.take_along_axis(w.data, back[node.op.owners(len(w.data))][:, None, None, :], axis=3)
     weight = sinker.constant(w.name, data, w.type.quant)
     out = sinker.graph.type(node.outputs[0]).shape
     sinker.write(node, [put.base, weight, *node.inputs[2:]], Movement.identity(out))

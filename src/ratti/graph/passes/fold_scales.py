@@ -96,7 +96,8 @@ def _with_constant(graph: Graph, node: Node, op: Mul | Add | Sub) -> Affine | No
     data = [graph.values[n].data for n in node.inputs]
     which = 1 if data[0] is None else 0
     values = data[which]
-    channels = graph.output_types(node)[0].shape[-1]
+    shape = graph.output_types(node)[0].shape
+    channels = shape[-1] if shape else 1
     if values is None or (isinstance(op, Sub) and which == 0) or values.size not in (1, channels):
         return None
     if values.size > 1 and values.shape[-1] != channels:

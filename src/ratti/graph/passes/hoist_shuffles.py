@@ -1,5 +1,8 @@
 """A channel shuffle that no reader could take becomes the order in which the convolution before it writes.
 
+Any order can be had from a convolution of one group; from one of several groups those orders that keep each group
+together, and those that take channels from all groups in turn, which is what a shuffle between grouped convolutions is.
+
 Between a shuffle and that convolution may stand ops that treat each channel alike: depthwise convolutions (their
 filters change places too), pools, ops of one tensor. Lossless: outputs of a convolution are independent of each other.
 """
@@ -9,9 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
-from ...ops._accumulate import LinearOp
 from ...ops._pool import Pool2D
 from ...ops._resize import Resize
 from ...ops._unary import Unary
@@ -20,11 +20,10 @@ from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
 from ...ops.reshape import Reshape
 from ...ops.transpose import Transpose
-from ...types import Array, Quant
-from ..builder import unique
+from ...types import Array
 from ..ir import Graph, Node, Value
 from ._movement import Movement
-from ._rewrite import consumers, forward, producers, rewrite
+from ._rewrite import consumers, forward, producers, reordered, rewrite
 
 Found = tuple[str, str, Array]  # value before the shuffle, value after it, source channel of each channel after it
 
@@ -42,7 +41,7 @@ def run(graph: Graph) -> Graph:
         if not found or not writers:
             continue
         start, end, order = found
-        changed.update({w.name: _reordered(graph, w, order, values, names) for w in writers})
+        changed.update({w.name: _rewritten(graph, w, order, values, names) for w in writers})
         # The last op of the shuffle goes by name, the others because nothing reads them.
         last = before[end]
         changed[last.name] = replace(last, op=Reshape(graph.type(end).shape), inputs=(start,))
@@ -80,13 +79,29 @@ def _writers(
         node = before[name]
         chain.append(node)
         op = node.op
-        if (isinstance(op, Conv2D) and op.groups == 1) or isinstance(op, FullyConnected):
+        if isinstance(op, Conv2D):
+            return chain if _grouping(op, order) is not None else None
+        if isinstance(op, FullyConnected):
             return chain
         keeps = isinstance(op, (Unary, Pool2D, Resize)) or (isinstance(op, DepthwiseConv2D) and op.multiplier == 1)
         if not keeps or graph.type(node.inputs[0]).shape[-1] != len(order):
             return None
         name = node.inputs[0]
     return None
+
+
+def _grouping(op: Conv2D, order: Array) -> Conv2D | None:
+    """The convolution whose output channels are those of `op` in `order`; None where there is no such."""
+    owners = op.owners(len(order))[order]
+    choices = (replace(op, interleaved=False), replace(op, interleaved=op.groups > 1))
+    return next((c for c in choices if (c.owners(len(order)) == owners).all()), None)
+
+
+def _rewritten(graph: Graph, node: Node, order: Array, values: list[Value], names: set[str]) -> Node:
+    """`node` with its output channels in `order`."""
+    op = _grouping(node.op, order) if isinstance(node.op, Conv2D) else node.op
+    assert op is not None
+    return replace(reordered(graph, node, order, values, names), op=op)
 
 
 def _without_unread(graph: Graph) -> Graph:
@@ -98,23 +113,3 @@ def _without_unread(graph: Graph) -> Graph:
             kept.append(node)
             read.update(node.inputs)
     return rewrite(graph, reversed(kept))
-
-
-def _reordered(graph: Graph, node: Node, order: Array, values: list[Value], names: set[str]) -> Node:
-    """`node` with its output channels in `order`."""
-    if not isinstance(node.op, LinearOp):
-        return node
-    inputs = [node.inputs[0]]
-    for k, name in enumerate(node.inputs[1:]):
-        value = graph.values[name]
-        assert value.data is not None
-        axis = node.op.output_axis if k == 0 else 0
-        quant = value.type.quant
-        if quant is not None and quant.axis is not None:
-            scales, zeros = (tuple(np.take(v, order).tolist()) for v in (quant.scale, quant.zero_point))
-            quant = Quant(scales, zeros, quant.axis)
-        new = unique(name, names)
-        names.add(new)
-        values.append(Value(new, replace(value.type, quant=quant), np.take(value.data, order, axis)))
-        inputs.append(new)
-    return replace(node, inputs=tuple(inputs))

@@ -25,7 +25,7 @@ def filters(work: Work) -> Array:
 
 
 def depth(work: Work) -> int:
-    """Elements of one window."""
+    """Elements of one window of one group."""
     return int(filters(work)[0].size)
 
 
@@ -73,6 +73,18 @@ def groups(work: Work) -> int:
     return work.op.groups if isinstance(work.op, Conv2D) else 1
 
 
+def owners(work: Work) -> Array:
+    """The group of each output channel."""
+    outputs = work.output.shape[-1]
+    return work.op.owners(outputs) if isinstance(work.op, Conv2D) else np.zeros(outputs, np.int64)
+
+
+def by_group(work: Work) -> Array:
+    """Output channels, those of the first group first."""
+    order: Array = np.argsort(owners(work), kind="stable")
+    return order
+
+
 @lru_cache(maxsize=512)
 def channels(work: Work) -> Channels:
     """The channel records and output constants; computed once for all kernels that look at `work`."""
@@ -82,11 +94,18 @@ def channels(work: Work) -> Channels:
 
 
 def output(work: Work) -> Struct:
-    """The `ratti_output` struct; int16 outputs use its limits alone."""
+    """The `ratti_output` struct; int16 outputs have one rounding, or that of short sums."""
     if work.output.dtype is DType.INT8:
         return channels(work).output
     assert isinstance(work.op, LinearOp)
-    return output_struct(work.output, work.op.activation, Rounding.GENERAL)
+    rounding = Rounding.GENERAL if short_sums(work) else Rounding.SINGLE
+    return output_struct(work.output, work.op.activation, rounding)
+
+
+def short_sums(work: Work) -> bool:
+    """Whether int16 activations are summed in int32."""
+    assert isinstance(work.op, LinearOp)
+    return work.op.sums_are_short(work.types, work.output)
 
 
 def sizes(work: Work) -> Struct:
@@ -100,12 +119,13 @@ def sizes(work: Work) -> Struct:
         fields |= {"stride_h": op.stride[0], "stride_w": op.stride[1]}
         fields |= {"dilation_h": op.dilation[0], "dilation_w": op.dilation[1]}
         fields |= {"pad_top": op.padding[0], "pad_left": op.padding[2]}
+        fields |= {"groups": op.groups, "interleaved": int(op.interleaved)}
     else:
         out_c, in_c, rows = w.shape[0], w.shape[3], work.rows
         columns = pixels(work) // rows
         fields = {"in_h": rows, "in_w": columns, "in_c": in_c, "out_h": rows, "out_w": columns, "out_c": out_c}
         fields |= {"kernel_h": 1, "kernel_w": 1, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1}
-        fields |= {"pad_top": 0, "pad_left": 0}
+        fields |= {"pad_top": 0, "pad_left": 0, "groups": 1, "interleaved": 0}
     fields["in_zero"] = work.types[0].zero_point
     fields["out"] = output(work)
     return "ratti_conv", fields

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from .._overlap import stored_singly
 from ..base import Call, Kernel, Overlap, Reach, Table, Work
-from ._sizes import LINEAR, begins, channels, filters, groups, reach, sizes
+from ._sizes import LINEAR, begins, channels, filters, owners, reach, sizes
 
 
 class ConvDirect(Kernel):
@@ -24,13 +22,9 @@ class ConvDirect(Kernel):
         return reach(work)
 
     def overlap(self, work: Work, operand: int) -> Overlap | None:
-        out_c, in_c = work.output.shape[-1], work.types[0].shape[-1]
-        group = np.arange(out_c) // (out_c // groups(work))
-        distance = stored_singly(begins(work), group * (in_c // groups(work)))
+        distance = stored_singly(begins(work), owners(work) * filters(work).shape[3])
         return Overlap(-work.types[0].bytes if distance is None else distance)
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "int8_t", filters(work).ravel())
-        return Call(
-            "ratti_conv_direct", {"sizes": sizes(work), "groups": groups(work)}, (weights, channels(work).table)
-        )
+        return Call("ratti_conv_direct", {"sizes": sizes(work)}, (weights, channels(work).table))

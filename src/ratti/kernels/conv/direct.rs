@@ -15,15 +15,14 @@ pub fn conv_direct(
     channels: &[Channel],
     rows: Range<usize>,
     s: &Conv,
-    groups: usize,
 ) {
-    let (group_in, group_out) = (s.in_c / groups, s.out_c / groups);
+    let group_in = s.group_in();
     let filter = s.kernel_h * s.kernel_w * group_in;
     for y in rows {
         for x in 0..s.out_w {
             let pixel = output + (y * s.out_w + x) * s.out_c;
             for (o, w) in weights.chunks_exact(filter).enumerate() {
-                let group = input + o / group_out * group_in;
+                let group = input + s.first(o);
                 let Channel(bias, multiplier, adjust) = channels[o];
                 let mut sum = bias;
                 for (tap, w) in w.chunks_exact(group_in).enumerate() {

@@ -62,7 +62,7 @@ class ConvDsp(Kernel):
         behind = 2 * padded if in_c % 4 else 0 if is_pointwise(work) else in_c
         weights = Table("weights", "uint32_t", pack(filters(work).reshape(work.output.shape[-1], -1)))
         records, geometry = constants(work)
-        table = Table("channels", "ratti_channel", _paired(records))
+        table = Table("channels", "ratti_channel", paired(records))
         return Call("ratti_conv_dsp", {"sizes": geometry}, (weights, table), 4 * padded + behind)
 
 
@@ -78,7 +78,7 @@ def constants(work: Work) -> tuple[Array, Struct]:
     return records, (name, {**fields, "out": (found.output[0], output)})
 
 
-def _paired(records: Array) -> Array:
+def paired(records: Array) -> Array:
     """Channel records padded to a multiple of four, with 256 * bias1 + bias0 (modulo 2^32) for the second of a pair."""
     padded = np.pad(records, ((0, -len(records) % 4), (0, 0)))
     padded[1::2, 0] = (256 * padded[1::2, 0] + padded[0::2, 0]).astype(np.int32)

@@ -18,15 +18,54 @@ pub struct Conv {
     pub dilation_w: usize,
     pub pad_top: usize,
     pub pad_left: usize,
+    pub groups: usize,
+    pub interleaved: usize,
     pub in_zero: i8,
     pub out: Output,
 }
 
 impl Conv {
-    /// Elements of one window.
+    /// Input channels of one group.
+    #[inline(always)]
+    pub fn group_in(&self) -> usize {
+        self.in_c / self.groups
+    }
+
+    /// Elements of one window of one group.
     #[inline(always)]
     pub fn depth(&self) -> usize {
-        self.kernel_h * self.kernel_w * self.in_c
+        self.kernel_h * self.kernel_w * self.group_in()
+    }
+
+    /// Where output channel o of a pixel begins to read.
+    #[inline(always)]
+    pub fn first(&self, o: usize) -> usize {
+        let group = if self.interleaved == 0 {
+            o / (self.out_c / self.groups)
+        } else {
+            o % self.groups
+        };
+        group * self.group_in()
+    }
+
+    /// From one output channel of a group to the next.
+    #[inline(always)]
+    pub fn step(&self) -> usize {
+        if self.interleaved == 0 {
+            1
+        } else {
+            self.groups
+        }
+    }
+
+    /// The place of group g's first output channel in its pixel.
+    #[inline(always)]
+    pub fn place(&self, g: usize) -> usize {
+        if self.interleaved == 0 {
+            g * (self.out_c / self.groups)
+        } else {
+            g
+        }
     }
 
     /// True where output pixel p reads exactly the channels of input pixel p.
@@ -49,12 +88,17 @@ impl Conv {
         (x * self.stride_w + kx * self.dilation_w).wrapping_sub(self.pad_left)
     }
 
-    /// Copies the window of output pixel (y, x) to `window`; positions outside the input take the zero point.
+    /// Copies the window of output pixel (y, x) to `window`, with `input` at the first channel of
+    /// its group; positions outside the input take the zero point.
     #[inline(always)]
     pub fn copy_window(&self, arena: &mut [i8], input: usize, window: usize, y: usize, x: usize) {
-        let run = self.kernel_w * self.in_c;
+        let tap = self.group_in();
+        let run = self.kernel_w * tap;
         let left = self.column(x, 0);
-        let inside = self.dilation_w == 1 && left < self.in_w && left + self.kernel_w <= self.in_w;
+        let inside = self.groups == 1
+            && self.dilation_w == 1
+            && left < self.in_w
+            && left + self.kernel_w <= self.in_w;
         for ky in 0..self.kernel_h {
             let (row, to) = (self.row(y, ky), window + ky * run);
             if row >= self.in_h {
@@ -64,12 +108,12 @@ impl Conv {
                 arena.copy_within(from..from + run, to);
             } else {
                 for kx in 0..self.kernel_w {
-                    let (column, to) = (self.column(x, kx), to + kx * self.in_c);
+                    let (column, to) = (self.column(x, kx), to + kx * tap);
                     if column < self.in_w {
                         let from = input + (row * self.in_w + column) * self.in_c;
-                        arena.copy_within(from..from + self.in_c, to);
+                        arena.copy_within(from..from + tap, to);
                     } else {
-                        arena[to..to + self.in_c].fill(self.in_zero);
+                        arena[to..to + tap].fill(self.in_zero);
                     }
                 }
             }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...types import DType, pack_nibbles
-from ..base import Call, Constant, Kernel, Table, Work
-from ._sizes import LINEAR, channels, filters, groups, sizes
+from ..base import Call, Kernel, Table, Work
+from ._sizes import LINEAR, channels, filters, sizes
 
 
 class ConvNibbles(Kernel):
@@ -20,5 +20,4 @@ class ConvNibbles(Kernel):
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "uint8_t", pack_nibbles(filters(work)))
-        constants: dict[str, Constant] = {"sizes": sizes(work), "groups": groups(work)}
-        return Call("ratti_conv_nibbles", constants, (weights, channels(work).table))
+        return Call("ratti_conv_nibbles", {"sizes": sizes(work)}, (weights, channels(work).table))

@@ -16,15 +16,14 @@ pub fn conv_nibbles(
     channels: &[Channel],
     rows: Range<usize>,
     s: &Conv,
-    groups: usize,
 ) {
-    let (group_in, group_out) = (s.in_c / groups, s.out_c / groups);
+    let group_in = s.group_in();
     for y in rows {
         for x in 0..s.out_w {
             let pixel = output + (y * s.out_w + x) * s.out_c;
             let mut w = 0;
             for o in 0..s.out_c {
-                let group = input + o / group_out * group_in;
+                let group = input + s.first(o);
                 let Channel(bias, multiplier, adjust) = channels[o];
                 let mut sum = bias;
                 for ky in 0..s.kernel_h {

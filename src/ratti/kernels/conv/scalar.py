@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
+from ...types import Array
 from .._overlap import groups_of
 from ..base import Call, Kernel, Overlap, Reach, Table, Work
-from ._sizes import LINEAR, channels, depth, filters, groups, is_pointwise, pixels, reach, sizes, staged_overlap
+from ._sizes import (
+    LINEAR,
+    by_group,
+    channels,
+    depth,
+    filters,
+    groups,
+    is_pointwise,
+    pixels,
+    reach,
+    sizes,
+    staged_overlap,
+)
 
 
 class ConvScalar(Kernel):
@@ -16,12 +30,9 @@ class ConvScalar(Kernel):
     header: ClassVar[str] = "conv/scalar.h"
     ops = LINEAR
 
-    def supports(self, work: Work) -> bool:
-        return groups(work) == 1
-
     def instructions(self, work: Work) -> float:
         per_mac = 3.0 if "registers32" in work.features else 7.0 if "multiply" in work.features else 15.0
-        copied = 0 if is_pointwise(work) else pixels(work) * depth(work) * 4
+        copied = 0 if self._in_place(work) else pixels(work) * groups(work) * depth(work) * 4
         return work.macs * per_mac + work.output.elements * 25 + copied
 
     def reach(self, work: Work) -> Reach | None:
@@ -32,7 +43,7 @@ class ConvScalar(Kernel):
         found = staged_overlap(work, tile_p)
         in_c, out_c = work.types[0].shape[-1], work.output.shape[-1]
         stored = out_c - (1 if out_c % tile_o else tile_o)  # channels of a pixel, before its inputs are read last
-        if not is_pointwise(work) or not stored:
+        if not self._in_place(work) or not stored:
             return found
         # Read where they lie, the inputs of a tile are needed until its last channels.
         ends = groups_of(pixels(work), tile_p)
@@ -41,19 +52,30 @@ class ConvScalar(Kernel):
 
     def call(self, work: Work) -> Call:
         tile_o, tile_p = _tile(work)
-        w = filters(work).reshape(work.output.shape[-1], -1)
-        full = len(w) // tile_o * tile_o
-        tiled = w[:full].reshape(-1, tile_o, w.shape[1]).transpose(0, 2, 1)
-        packed = np.concatenate([tiled.ravel(), w[full:].ravel()])
+        order = by_group(work)
+        packed = [_tiled(w, tile_o) for w in np.split(filters(work).reshape(len(order), -1)[order], groups(work))]
+        table = channels(work).table
         return Call(
             "ratti_conv_scalar",
             {"sizes": sizes(work), "tile": ("ratti_tile", {"o": tile_o, "p": tile_p})},
-            (Table("weights", "int8_t", packed), channels(work).table),
-            0 if is_pointwise(work) else tile_p * depth(work),
+            (Table("weights", "int8_t", np.concatenate(packed)), replace(table, data=table.data[order])),
+            0 if self._in_place(work) else groups(work) * tile_p * depth(work),
         )
+
+    @staticmethod
+    def _in_place(work: Work) -> bool:
+        """Whether inputs are read where they lie."""
+        return groups(work) == 1 and is_pointwise(work)
+
+
+def _tiled(w: Array, size: int) -> Array:
+    """(O, depth) as tiles of [depth][size], then what is left: (O * depth,)."""
+    full = len(w) // size * size
+    tiles = w[:full].reshape(-1, size, w.shape[1]).transpose(0, 2, 1)
+    return np.concatenate([tiles.ravel(), w[full:].ravel()])
 
 
 def _tile(work: Work) -> tuple[int, int]:
     """Output channels by pixels that fit the register file."""
     tile_o, tile_p = (4, 4) if "registers32" in work.features else (2, 2)
-    return min(tile_o, work.output.shape[-1]), min(tile_p, pixels(work))
+    return min(tile_o, work.output.shape[-1] // groups(work)), min(tile_p, pixels(work))

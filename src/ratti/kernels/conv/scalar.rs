@@ -12,8 +12,10 @@ pub struct Tile {
     pub p: usize,
 }
 
-/// weights: tiles of [depth][tile.o], then the remaining channels one by one as [depth].
-/// columns: scratch for tile.p windows of `depth` bytes; unused where the convolution is pointwise.
+/// weights: for each group, tiles of [depth][tile.o], then the remaining channels one by one as [depth].
+/// channels: group by group.
+/// columns: scratch for [groups][tile.p] windows of `depth` bytes; unused where the convolution is
+/// pointwise and has one group.
 #[inline(always)]
 pub fn conv_scalar(
     arena: &mut [i8],
@@ -27,35 +29,34 @@ pub fn conv_scalar(
     tile: &Tile,
 ) {
     let (mut pixel, end) = (rows.start * s.out_w, rows.end * s.out_w);
+    let group_out = s.out_c / s.groups;
+    let single = Tile { o: tile.o, p: 1 };
     while pixel < end {
         let count = if end - pixel < tile.p { 1 } else { tile.p };
         let mut window = input + pixel * s.in_c;
-        if !s.is_pointwise() {
-            for p in 0..count {
-                let (y, x) = ((pixel + p) / s.out_w, (pixel + p) % s.out_w);
-                s.copy_window(arena, input, columns + p * s.depth(), y, x);
+        if s.groups > 1 || !s.is_pointwise() {
+            for g in 0..s.groups {
+                for p in 0..count {
+                    let (y, x) = ((pixel + p) / s.out_w, (pixel + p) % s.out_w);
+                    let to = columns + (g * tile.p + p) * s.depth();
+                    s.copy_window(arena, input + g * s.group_in(), to, y, x);
+                }
             }
             window = columns;
         }
-        let out = output + pixel * s.out_c;
-        if count == tile.p {
-            pixels(arena, window, out, weights, channels, s, tile);
-        } else {
-            pixels(
-                arena,
-                window,
-                out,
-                weights,
-                channels,
-                s,
-                &Tile { o: tile.o, p: 1 },
-            );
+        for g in 0..s.groups {
+            let from = window + g * tile.p * s.depth();
+            let out = output + pixel * s.out_c + s.place(g);
+            let whole = g * group_out..(g + 1) * group_out;
+            let w = &weights[whole.start * s.depth()..whole.end * s.depth()];
+            let tile = if count == tile.p { tile } else { &single };
+            pixels(arena, from, out, w, &channels[whole], s, tile);
         }
         pixel += count;
     }
 }
 
-/// All output channels of `tile.p` pixels.
+/// All output channels of one group of `tile.p` pixels.
 #[inline(always)]
 fn pixels(
     arena: &mut [i8],
@@ -66,14 +67,14 @@ fn pixels(
     s: &Conv,
     tile: &Tile,
 ) {
-    let tiled = s.out_c / tile.o * tile.o;
+    let tiled = channels.len() / tile.o * tile.o;
     let (many, single) = weights.split_at(tiled * s.depth());
     let mut o = 0;
     for w in many.chunks_exact(tile.o * s.depth()) {
         channels_of_pixels(
             arena,
             window,
-            output + o,
+            output + o * s.step(),
             w,
             &channels[o..o + tile.o],
             s,
@@ -85,7 +86,7 @@ fn pixels(
         channels_of_pixels(
             arena,
             window,
-            output + o,
+            output + o * s.step(),
             w,
             &channels[o..o + 1],
             s,
@@ -133,7 +134,7 @@ fn channels_of_pixels(
     for o in 0..tile.o {
         let Channel(_, multiplier, adjust) = channels[o];
         for p in 0..tile.p {
-            arena[output + p * s.out_c + o] = s.out.code(sums[p][o], multiplier, adjust);
+            arena[output + p * s.out_c + o * s.step()] = s.out.code(sums[p][o], multiplier, adjust);
         }
     }
 }

@@ -15,7 +15,7 @@ class DepthwiseWide(Kernel):
     name: ClassVar[str] = "depthwise_wide"
     header: ClassVar[str] = "depthwise/wide.h"
     ops = (DepthwiseConv2D,)
-    activations = DType.INT16
+    activations = (DType.INT16,)
 
     def instructions(self, work: Work) -> float:
         return work.macs * 16.0 + work.output.elements * 40

@@ -31,26 +31,27 @@ RATTI_INLINE int32_t ratti_binary_sum(int32_t a, int32_t b, const ratti_binary_s
     return s.op == RATTI_ADD ? x + y : x - y;
 }
 
-RATTI_INLINE int8_t ratti_binary_code(int32_t in, int32_t other, const ratti_binary_sizes s)
+/* The result in any element type. */
+RATTI_INLINE int32_t ratti_binary_code(int32_t in, int32_t other, const ratti_binary_sizes s)
 {
     const int32_t a = in - s.in_zero, b = other - s.other_zero;
     int32_t x;
     if (s.op == RATTI_MAXIMUM) {
-        return (int8_t)(in > other ? in : other);
+        return in > other ? in : other;
     }
     if (s.op == RATTI_MINIMUM) {
-        return (int8_t)(in < other ? in : other);
+        return in < other ? in : other;
     }
     if (s.op == RATTI_PRELU) {
         x = a >= 0 ? ratti_rescale_general(a, s.in_multiplier, s.in_shift)
                    : ratti_rescale_general(a * b, s.multiplier, s.shift);
-        return (int8_t)ratti_clamp(x + s.out.zero, s.out.low, s.out.high);
+        return ratti_clamp(x + s.out.zero, s.out.low, s.out.high);
     }
     x = s.op == RATTI_MULTIPLY ? a * b : ratti_binary_sum(a, b, s);
     if (s.op == RATTI_SQUARED_DIFFERENCE) {
         x *= x;
     }
-    return ratti_output_code(x, s.multiplier, s.shift, s.out);
+    return ratti_output_value(x, s.multiplier, s.shift, s.out);
 }
 
 RATTI_INLINE void ratti_binary(const int8_t *const *inputs, int8_t *out, int32_t row_begin, int32_t row_end,
@@ -64,7 +65,7 @@ RATTI_INLINE void ratti_binary(const int8_t *const *inputs, int8_t *out, int32_t
                 const int8_t *a = inputs[s.first] + row * s.in_row + i * s.in0 + j * s.in1;
                 const int8_t *b = inputs[s.second] + row * s.other_row + i * s.other0 + j * s.other1;
                 for (k = 0; k < s.n2; ++k) {
-                    *out++ = ratti_binary_code(*a, *b, s);
+                    *out++ = (int8_t)ratti_binary_code(*a, *b, s);
                     a += s.in2;
                     b += s.other2;
                 }

@@ -1,4 +1,4 @@
-"""From what an op moves to boxes: parts of an output whose elements lie at regular steps in an input.
+"""From what an op moves to boxes: parts of an output whose bytes lie at regular steps in an input.
 
 The op itself is asked: it moves the numbers of elements instead of the elements, and the boxes are read off the result.
 So every op that moves elements is served by one kernel, and none says twice what it does.
@@ -35,6 +35,19 @@ class Box:
     inner: tuple[Dimension, ...]
 
 
+def runs(box: Box, row_bytes: int) -> tuple[Array, int, Array]:
+    """Where the kernel copies from, how many bytes at once, and where to, in its order: (n,), a number, (n,)."""
+    row = np.arange(box.rows)
+    source = box.in_offset + box.in_row * row
+    place = (box.row_first + box.row_step * row) * row_bytes + box.out_offset
+    length = box.inner[-1][0] if box.inner and box.inner[-1][1:] == (1, 1) else 1
+    for count, in_step, out_step in box.inner[:-1] if length > 1 else box.inner:
+        steps = np.arange(count)
+        source = (source[:, None] + steps * in_step).ravel()
+        place = (place[:, None] + steps * out_step).ravel()
+    return source, length, place
+
+
 @lru_cache(maxsize=256)
 def boxes(work: Work) -> tuple[Box, ...] | None:
     """The boxes that make up the output of a `Move`; None where its operands do not lie in boxes of few dimensions."""
@@ -44,7 +57,10 @@ def boxes(work: Work) -> tuple[Box, ...] | None:
     shape = (work.rows, *(work.output.shape[2:] if work.rows > 1 else work.output.shape))
     (moved,), (owner,) = work.op.move(numbers, -1), work.op.move(owners, -1)
     moved, owner = moved.reshape(shape), owner.reshape(shape)
-    places = np.arange(work.row_elements).reshape(shape[1:])
+    size = work.output.dtype.bytes
+    if size > 1:  # a last dimension: the bytes of an element
+        moved, owner = moved[..., None] * size + np.arange(size), np.repeat(owner[..., None], size, axis=-1)
+    places = np.arange(moved[0].size).reshape(moved.shape[1:])
     found = []
     for operand in range(len(work.types)):
         held = np.nonzero(owner == operand)

@@ -16,7 +16,7 @@ RATTI_INLINE void ratti_move_row(const int8_t *in, int8_t *out, const ratti_move
                 const int8_t *source = in + i * b->in0 + j * b->in1 + k * b->in2;
                 int8_t *target = out + i * b->out0 + j * b->out1 + k * b->out2;
                 if (b->in3 == 1 && b->out3 == 1) {
-                    ratti_copy(target, source, (size_t)b->count3);
+                    ratti_move(target, source, (size_t)b->count3);
                 } else {
                     for (l = 0; l < b->count3; ++l) {
                         target[l * b->out3] = source[l * b->in3];
@@ -27,7 +27,7 @@ RATTI_INLINE void ratti_move_row(const int8_t *in, int8_t *out, const ratti_move
     }
 }
 
-/* Copies `count` boxes from the inputs; what no box covers takes `fill`. `out` must not overlap an input. */
+/* Copies `count` boxes from the inputs; what no box covers takes `fill`. */
 RATTI_INLINE void ratti_move_boxes(const int8_t *const *inputs, int8_t *out, const ratti_move_box *boxes,
                                    int32_t row_begin, int32_t row_end, const int32_t count, const int32_t row_bytes,
                                    const int32_t filled, const int32_t fill)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from ...ops._move import Move
-from ..base import Call, Kernel, Table, Work
-from ._boxes import INNER, Box, boxes
+from ...types import DType
+from .._overlap import copied
+from ..base import Call, Kernel, Overlap, Reach, Table, Work
+from ._boxes import INNER, Box, boxes, runs
 
 MOST_BOXES = 256
 
@@ -18,6 +21,7 @@ class MoveBoxes(Kernel):
     name: ClassVar[str] = "move"
     header: ClassVar[str] = "move/boxes.h"
     ops = (Move,)
+    activations = (DType.INT8, DType.INT16)
 
     def supports(self, work: Work) -> bool:
         if len(work.outputs) > 1:
@@ -28,9 +32,44 @@ class MoveBoxes(Kernel):
     def instructions(self, work: Work) -> float:
         found = boxes(work)
         assert found is not None
-        runs = sum(b.rows * math.prod(n for n, _, _ in b.inner[:-1]) for b in found)
+        copies = sum(b.rows * math.prod(n for n, _, _ in b.inner[:-1]) for b in found)
         single = any(b.inner and b.inner[-1][1:] != (1, 1) for b in found)
-        return work.output.elements * (5 if single else 2) + runs * 20
+        return work.output.bytes * (5 if single else 2) + copies * 20
+
+    def banding(self, work: Work, rows: int) -> float:
+        found = boxes(work)
+        assert found is not None
+        return -(-work.rows // rows) * (80 + 6 * sum(b.rows for b in found))  # every call looks at all rows
+
+    def reach(self, work: Work) -> Reach | None:
+        found = boxes(work)
+        assert found is not None
+        if any(len(t.shape) != 4 for t in (*work.types, work.output)) or _is_filled(work, found):
+            return None
+        first, end = np.full(work.rows, 1 << 40), np.zeros(work.rows, np.int64)
+        for box in found:
+            row = work.types[box.operand].bytes // work.types[box.operand].shape[1]
+            source, length, _ = runs(box, 0)
+            source = source.reshape(box.rows, -1)
+            rows_of = box.row_first + box.row_step * np.arange(box.rows)
+            np.minimum.at(first, rows_of, source.min(axis=1) // row)
+            np.maximum.at(end, rows_of, (source.max(axis=1) + length - 1) // row + 1)
+        stride = int(first[1] - first[0]) if work.rows > 1 else 1
+        before = np.arange(work.rows) * stride - first
+        if stride < 1 or (before != before[0]).any():
+            return None
+        return Reach(stride, int(before[0]), int((end - first).max()))
+
+    def overlap(self, work: Work, operand: int) -> Overlap | None:
+        found = boxes(work)
+        assert found is not None
+        if _is_filled(work, found):
+            return None
+        moved = [runs(b, _row_bytes(work)) for b in found]
+        own = np.concatenate([np.full(len(m[0]), b.operand == operand) for m, b in zip(moved, found, strict=True)])
+        source, ends = np.concatenate([m[0] for m in moved]), np.concatenate([m[2] + m[1] for m in moved])
+        distance = copied(source, ends, own)
+        return Overlap(-work.types[operand].bytes if distance is None else distance)
 
     def call(self, work: Work) -> Call:
         found = boxes(work)
@@ -38,21 +77,28 @@ class MoveBoxes(Kernel):
         order = [k for k, o in enumerate(work.operands) if o.data is None]
         constants = [k for k, o in enumerate(work.operands) if o.data is not None]
         places = {k: p for p, k in enumerate((*order, *constants))}
-        size = work.output.dtype.bytes
         data = np.array([_record(b, places[b.operand]) for b in found], np.int64)
-        covered = sum(b.rows * math.prod(n for n, _, _ in b.inner) for b in found)
         tables = [Table("boxes", "ratti_move_box", data)]
         for k in constants:
             held = work.operands[k].data
             assert held is not None
-            tables.append(Table(f"operand_{k}", "int8_t", held.ravel()))
+            tables.append(Table(f"operand_{k}", f"{work.output.dtype.value}_t", held.ravel()))
         constant_fields = {
             "count": len(found),
-            "row_bytes": work.row_elements * size,
-            "filled": int(covered < work.output.elements),
+            "row_bytes": _row_bytes(work),
+            "filled": int(_is_filled(work, found)),
             "fill": work.output.zero_point if work.output.quant else 0,
         }
         return Call("ratti_move_boxes", constant_fields, tuple(tables), inputs_as_array=True)
+
+
+def _is_filled(work: Work, found: Sequence[Box]) -> bool:
+    """True where boxes leave a part of the output to be filled."""
+    return sum(b.rows * math.prod(n for n, _, _ in b.inner) for b in found) < work.output.bytes
+
+
+def _row_bytes(work: Work) -> int:
+    return work.output.bytes // work.rows
 
 
 def _record(box: Box, operand: int) -> list[int]:

@@ -45,7 +45,8 @@ class PoolMean(Kernel):
         assert isinstance(op, Mean)
         multiplier, shift = op.multiplier(source, work.output)
         count = op.count(source.shape)
-        wide = shift > -1 or 255 * count >= FAST_LIMIT
+        low, high = source.dtype.limits
+        wide = shift > -1 or (high - low) * count >= FAST_LIMIT
         fields: dict[str, Constant] = {
             "row_outer": self._outer(work) // work.rows,
             "count": count,

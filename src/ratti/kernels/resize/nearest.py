@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...ops.resize_nearest import ResizeNearest
+from ...types import DType
 from ..base import Call, Kernel, Table, Work
 
 
@@ -12,6 +13,7 @@ class ResizeNearestKernel(Kernel):
     name: ClassVar[str] = "resize_nearest"
     header: ClassVar[str] = "resize/nearest.h"
     ops = (ResizeNearest,)
+    activations = (DType.INT8, DType.INT16)
 
     def instructions(self, work: Work) -> float:
         return work.output.elements * 2 + work.output.elements / work.output.shape[3] * 15

@@ -6,12 +6,14 @@
 #define RATTI_INLINE static inline __attribute__((always_inline, unused))
 #define RATTI_NOINLINE __attribute__((noinline))
 #define ratti_copy __builtin_memcpy /* needs no string.h, which bare-metal compilers may lack */
+#define ratti_move __builtin_memmove
 #define ratti_fill __builtin_memset
 #else
 #include <string.h>
 #define RATTI_INLINE static inline
 #define RATTI_NOINLINE
 #define ratti_copy memcpy
+#define ratti_move memmove
 #define ratti_fill memset
 #endif
 

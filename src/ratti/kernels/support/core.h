@@ -103,7 +103,8 @@ static inline int32_t ratti_rescale_general(int32_t x, int32_t multiplier, int32
     return high;
 }
 
-RATTI_INLINE int8_t ratti_output_code(int32_t acc, int32_t multiplier, int32_t adjust, ratti_output out)
+/* The code of an accumulator, limited, in any element type. */
+RATTI_INLINE int32_t ratti_output_value(int32_t acc, int32_t multiplier, int32_t adjust, ratti_output out)
 {
     int32_t x;
     if (out.rounding == RATTI_SINGLE) {
@@ -113,5 +114,10 @@ RATTI_INLINE int8_t ratti_output_code(int32_t acc, int32_t multiplier, int32_t a
     } else {
         x = ratti_rescale_general(acc, multiplier, adjust) + out.zero;
     }
-    return (int8_t)ratti_clamp(x, out.low, out.high);
+    return ratti_clamp(x, out.low, out.high);
+}
+
+RATTI_INLINE int8_t ratti_output_code(int32_t acc, int32_t multiplier, int32_t adjust, ratti_output out)
+{
+    return (int8_t)ratti_output_value(acc, multiplier, adjust, out);
 }

@@ -1,12 +1,5 @@
 #include "core.h"
 
-#if defined(__GNUC__)
-#define ratti_move __builtin_memmove
-#else
-#include <string.h>
-#define ratti_move memmove
-#endif
-
 /* A window of rows moves on: its buffer began with row `from` and is to begin with row `first`; rows up to `end` are in
    it. */
 static RATTI_NOINLINE void ratti_slide(int8_t *window, int32_t row_bytes, int32_t from, int32_t first, int32_t end)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ..markup import Child, Markup, join, section, size, tag
 from ..runs import Json
 
@@ -49,11 +51,12 @@ def memory(check: Json) -> Markup:
 
 def _block(t: Json, top: int, wide: float, high: float) -> Markup:
     x, y = LEFT + t["first"] * wide, TOP + high * (1 - (t["offset"] + t["bytes"]) / top)
-    w, h = (t["last"] - t["first"] + 1) * wide, high * t["bytes"] / top
+    w, h = (t["end"] - t["first"]) * wide, high * t["bytes"] / top
     end = t["offset"] + t["bytes"]
+    first, last = int(t["first"]), math.ceil(t["end"]) - 1
     tip = (f"{t['name']} ({t['role']}): {t['bytes']:,} B at {t['offset']:,} … {end:,}, "
-           + (f"calls {t['first']} to {t['last']}" if t["last"] > t["first"] else f"call {t['first']}"))
-    return tag("rect", x=round(x + 1, 1), y=round(y, 1), width=round(max(w - 2, 1.0), 1), height=round(max(h, 1.0), 1),
+           + (f"calls {first} to {last}" if last > first else f"call {first}"))
+    return tag("rect", x=round(x + 1, 1), y=round(y, 1), width=round(max(w - 2, 0.6), 1), height=round(max(h, 1.0), 1),
                rx=2, class_=f"m-{t['role']}", data_tip=tip, tabindex=0)
 
 
@@ -61,8 +64,8 @@ def _label(t: Json, tenants: list[Json], top: int, wide: float, high: float) -> 
     """The name in its block, up to where the next one lies over it; nothing where there is no room."""
     begin, end = t["offset"], t["offset"] + t["bytes"]
     over = [o["first"] for o in tenants
-            if t["first"] < o["first"] <= t["last"] and o["offset"] < end and begin < o["offset"] + o["bytes"]]
-    calls = min([*over, t["last"] + 1]) - t["first"]
+            if t["first"] < o["first"] < t["end"] and o["offset"] < end and begin < o["offset"] + o["bytes"]]
+    calls = min([*over, t["end"]]) - t["first"]
     letters, h = int((calls * wide - 10) / LETTER), high * t["bytes"] / top
     if letters < LEAST_LETTERS or h < LEAST_HEIGHT:
         return join()

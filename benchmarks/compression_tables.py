@@ -1,0 +1,192 @@
+"""The tables of the compression study: paired differences with bootstrap intervals (see `compression.py`)."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MARKS = ("<!-- tables -->", "<!-- end -->")
+DRAWS = 2000
+LEVEL = 95
+
+
+@dataclass(frozen=True)
+class Result:
+    """One step of a chain. `val` is what selection saw; devices by target: instructions, ram, flash, ms."""
+
+    step: str
+    val: float
+    seconds: float
+    parameters: int
+    bytes: int
+    devices: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """All steps of one net from one seed."""
+
+    data: str
+    fold: str
+    net: str
+    seed: int
+    balanced: bool
+    steps: tuple[Result, ...]
+
+    def step(self, name: str) -> Result:
+        return next(s for s in self.steps if s.step == name)
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """A chain with, for each step, which test samples were right; labels (N,)."""
+
+    chain: Chain
+    labels: np.ndarray
+    right: dict[str, np.ndarray]
+
+
+def read(out: Path) -> list[Tested]:
+    found = []
+    for path in sorted(out.glob("**/chain.json")):
+        table = json.loads(path.read_text())
+        chain = Chain(**{**table, "steps": tuple(Result(**s) for s in table["steps"])})
+        with np.load(path.with_name("test.npz")) as arrays:
+            labels = arrays["labels"]
+            found.append(Tested(chain, labels, {k: arrays[k] for k in arrays if k != "labels"}))
+    return found
+
+
+def accuracy(right: np.ndarray, labels: np.ndarray, balanced: bool) -> float:
+    if not balanced:
+        return float(right.mean())
+    return float(np.mean([right[labels == c].mean() for c in np.unique(labels)]))
+
+
+def paired(group: list[Tested], first: str, second: str) -> tuple[float, float, float]:
+    """Mean of (second - first) in points over the chains of `group`, and its paired bootstrap interval: the samples of
+    each test set are drawn again, the same for both steps; chains are drawn again too.
+    """
+    rng = np.random.default_rng(0)
+
+    def difference(t: Tested, index: np.ndarray | None = None) -> float:
+        rows = np.arange(len(t.labels)) if index is None else index
+        values = [accuracy(t.right[s][rows], t.labels[rows], t.chain.balanced) for s in (second, first)]
+        return 100 * (values[0] - values[1])
+
+    def draw() -> float:
+        chosen = rng.integers(0, len(group), len(group))
+        return float(np.mean([difference(group[k], rng.integers(0, len(group[k].labels), len(group[k].labels)))
+                              for k in chosen]))
+
+    draws = [draw() for _ in range(DRAWS)]
+    low, high = np.percentile(draws, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+    return float(np.mean([difference(t) for t in group])), float(low), float(high)
+
+
+def _holds(found: tuple[float, float, float], least: float) -> str:
+    """A bound on a difference holds if the mean keeps it, or if it lies inside the interval."""
+    mean, low, high = found
+    return "yes" if mean >= least else "within the interval" if low <= least <= high else "no"
+
+
+def _grouped(tested: list[Tested], needed: str) -> dict[tuple[str, str], list[Tested]]:
+    groups: dict[tuple[str, str], list[Tested]] = defaultdict(list)
+    for t in tested:
+        if needed in t.right:
+            groups[t.chain.data, t.chain.net].append(t)
+    return groups
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [_row(head), _row(["---"] * len(head)), *map(_row, rows), ""]
+
+
+def _percent(group: list[Tested], step: str) -> str:
+    values = [100 * accuracy(t.right[step], t.labels, t.chain.balanced) for t in group]
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{spread}"
+
+
+def _difference(found: tuple[float, float, float]) -> str:
+    return f"{found[0]:+.2f} [{found[1]:+.2f}, {found[2]:+.2f}]"
+
+
+def _runs(group: list[Tested]) -> str:
+    return str(len(group))
+
+
+def quantization(tested: list[Tested]) -> list[str]:
+    rows = []
+    for (data, net), group in _grouped(tested, "ptq").items():
+        ptq, qat = paired(group, "float", "ptq"), paired(group, "float", "qat")
+        rows.append([data, net, _runs(group), _percent(group, "float"), _percent(group, "ptq"), _percent(group, "qat"),
+                     _difference(ptq), _holds(ptq, -0.5), _difference(qat), _holds(qat, -0.2)])
+    head = ["data", "net", "runs", "float", "PTQ", "QAT", "PTQ - float", "≥ -0.5", "QAT - float", "≥ -0.2"]
+    return ["## Quantization", "", *_table(head, rows)]
+
+
+def pruning(tested: list[Tested]) -> list[str]:
+    rows = []
+    for (data, net), group in _grouped(tested, "pruned qat").items():
+        cells = [data, net, _runs(group), _percent(group, "qat"), _percent(group, "pruned qat")]
+        found = paired(group, "qat", "pruned qat")
+        cells += [_difference(found), _holds(found, -1.0)]
+        cells += [_share(group, target) for target in ("stm32f446re", "esp32c3")]
+        rows.append(cells)
+    head = ["data", "net", "runs", "whole", "pruned", "pruned - whole", "≥ -1", "instructions left, M4", "RV32IMC"]
+    return ["## Structured pruning, both int8", "", *_table(head, rows)]
+
+
+def _share(group: list[Tested], target: str) -> str:
+    pairs = [[t.chain.step(s).devices[target]["instructions"] for s in ("pruned qat", "qat")] for t in group]
+    return f"{np.mean([a / b for a, b in pairs]):.0%}"
+
+
+def distillation(tested: list[Tested]) -> list[str]:
+    rows = []
+    for (data, net), group in _grouped(tested, "taught").items():
+        found = paired(group, "alone", "taught")
+        rows.append([data, net, _runs(group), *(_percent(group, s) for s in ("teacher", "alone", "taught")),
+                     _difference(found), _holds(found, 1.0)])
+    head = ["data", "student", "runs", "teacher", "alone", "taught", "taught - alone", "≥ +1"]
+    return ["## Distillation", "", *_table(head, rows)]
+
+
+def sizes(tested: list[Tested]) -> list[str]:
+    rows = []
+    for (data, net), group in _grouped(tested, "qat").items():
+        first = group[0].chain
+        whole, small = first.step("float"), first.step("qat")
+        cells = [data, net, f"{whole.bytes:,}", f"{small.bytes:,}"]
+        for target in ("stm32f446re", "esp32c3"):
+            d = small.devices[target]
+            cells.append(f"{d['instructions']:,} / {d['ram']:,} / {d['flash']:,}")
+        rows.append(cells)
+    head = ["data", "net", "float weights B", "int8 file B", "M4: instructions / RAM B / flash B", "RV32IMC"]
+    return ["## Sizes", "", *_table(head, rows)]
+
+
+SECTIONS: tuple[Callable[[list[Tested]], list[str]], ...] = (quantization, pruning, distillation, sizes)
+
+
+def show(out: Path, document: Path | None) -> None:
+    """Prints the tables; with a document they replace those between its marks."""
+    tested = read(out)
+    if not tested:
+        raise SystemExit(f"no finished chain under {out}: `python benchmarks/compression.py run` makes them")
+    text = "\n".join(line for section in SECTIONS for line in section(tested))
+    print(text)
+    if document is not None:
+        before, _, rest = document.read_text().partition(MARKS[0])
+        document.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{rest.partition(MARKS[1])[2]}")

@@ -1,0 +1,40 @@
+"""`ratti compress`: a float net made to fit a device."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ._common import add_limits, limits, show
+from .train import add_training, loading, training
+
+HELP = "make a trained net fit a device: distill, prune, quantize, with the accuracy at every step"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a folder from `ratti train` or `build`, or a net's id")
+    parser.add_argument("--data", metavar="DATA", required=True, help="what the net was trained on")
+    parser.add_argument("--target", metavar="ID", required=True, help="the device (ratti targets lists them)")
+    parser.add_argument("--teacher", metavar="FOLDER|LOGITS.npy", help="a trained net to learn from, or its logits")
+    parser.add_argument("--sensitivity", action="store_true", help="also a table of what each layer costs in int8")
+    parser.add_argument("--out", metavar="DIR", help="where the bundle goes (default: runs/NAME-compressed)")
+    add_limits(parser)
+    add_training(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..recipe import identifier
+    from ..verbs.compress import compress
+
+    def say(line: str) -> None:
+        if not arguments.quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    out = arguments.out or f"runs/{identifier(arguments.data)}-compressed"
+    result = compress(arguments.model, arguments.data, arguments.target, limits(arguments), out=out,
+                      settings=training(arguments), options=loading(arguments), teacher=arguments.teacher,
+                      sensitivity=arguments.sensitivity, say=say, progress=not arguments.quiet)
+    show(result, arguments.json)
+    return 0 if result.fits else 1

@@ -11,8 +11,14 @@ SCHEMA = "ratti.bundle/1"
 
 def model(content: Json, folder: Path) -> Model:
     """The net of a bundle that lies in `folder`."""
-    return Model(content["net"], tuple(content["checks"]), content, folder)
+    return Model(_name(content), tuple(content["checks"]), content, folder)
+
+
+def _name(content: Json) -> str:
+    """The net's id; of a net that was given as a file, the file's name."""
+    net = str(content["net"])
+    return Path(net).stem if net.endswith((".yaml", ".yml")) else net
 
 
 def run(content: Json, folder: Path) -> Run:
-    return Run(content["net"], "build", (model(content, folder),), content["checks"][0].get("versions", {}))
+    return Run(_name(content), "build", (model(content, folder),), content["checks"][0].get("versions", {}))

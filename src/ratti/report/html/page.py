@@ -12,6 +12,7 @@ from .runs import FILE, Json, Model, Run, read_json
 from .sections.accuracy import accuracy
 from .sections.energy import energy
 from .sections.front import front
+from .sections.front_end import front_end
 from .sections.layers import layers
 from .sections.memory import memory
 from .sections.origins import colophon, origins
@@ -105,7 +106,7 @@ def _device(anchor: str, check: Json, is_open: bool) -> Markup:
     about.append(tag("span", f"{sums['ram']:,} B RAM, {sums['flash']:,} B flash"
                              + (f", {work:,} instructions" if work is not None else ""), class_="dim"))
     advice = [tag("p", f"→ {line}", class_="advice") for line in check.get("advice", ())]
-    parts = (advice, memory(check), layers(check), roofline(check), energy(check), origins(check))
+    parts = (advice, front_end(check), memory(check), layers(check), roofline(check), energy(check), origins(check))
     return tag("details", tag("summary", about), parts, id=anchor, open=is_open)
 
 

@@ -27,6 +27,7 @@ ORDER = (
     "emit",
     "device",
     "deploy",
+    "meter",
     "runtimes",
     "data",
     "nets",

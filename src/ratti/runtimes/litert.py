@@ -34,8 +34,8 @@ def supports(graph: Graph, variant: str = "") -> str:
         if isinstance(node.op, Prelu) and graph.type(node.inputs[0]).shape != graph.type(node.outputs[0]).shape:
             return f"prelu '{node.name}' repeats its input to the shape of the slopes"
         # Its 16x8 kernels take int32 biases without a complaint and compute something else.
-        first, *_, last = (t.dtype for t in graph.input_types(node))
-        if isinstance(node.op, LinearOp) and (first, last) == (DType.INT16, DType.INT32):
+        types = [t.dtype for t in graph.input_types(node)]
+        if isinstance(node.op, LinearOp) and (types[0], types[-1]) == (DType.INT16, DType.INT32):
             return f"{node.op.name} '{node.name}' has int16 activations and an int32 bias; LiteRT wants int64"
     return ""
 

@@ -7,7 +7,7 @@ EXTRAS := device,train,runtimes,llm,llama,search,serial,docs,dev
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench graphs fuzz test test-all check clean
+.PHONY: help install demo bench graphs fuzz docs test test-all check clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ graphs: $(STAMP) ## 2,000 random graphs through every engine; goes on where it w
 fuzz: $(STAMP) ## 100,000 damaged files for each reader; goes on where it was stopped
 	PYTHONPATH=tests $(BIN)/python tests/fuzz.py tflite 100000
 	PYTHONPATH=tests $(BIN)/python tests/fuzz.py onnx 100000
+
+docs: $(STAMP) ## the documentation as a site, in build/site/
+	$(BIN)/mkdocs build --strict
 
 check: $(STAMP) ## linter and type checker
 	$(BIN)/ruff check src tests benchmarks

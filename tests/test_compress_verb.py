@@ -61,18 +61,22 @@ def test_a_student_learns_from_a_net_and_from_logits(folder: Path, tmp_path: Pat
 
 
 def test_the_ladder_leads_into_the_limits(folder: Path, tmp_path: Path) -> None:
-    whole = compress(folder, "digits", "stm32f446re", out=tmp_path / "whole", settings=SETTINGS)
-    assert [r.step for r in whole.ladder] == ["float", "ptq", "qat", "on stm32f446re, 359 samples"]
+    whole = compress(folder, "digits", "stm32f446re", out=tmp_path / "whole", settings=SETTINGS, zeros=0.8)
+    assert [r.step for r in whole.ladder] == ["float", "ptq", "qat", "sparse", "sparse ptq",
+                                              "on stm32f446re, 359 samples"]
+    assert whole.chosen in ("ptq", "qat") and "no gain on stm32f446re today" in whole.notes[0]
     assert whole.fits and whole.ladder[0].val == pytest.approx(json.loads((folder / "report.json").read_text())[
         "accuracy"])
     latency = whole.ladder[1].latency_ms
     assert latency is not None
     small = compress(folder, "digits", "stm32f446re", Limits(latency_ms=0.75 * latency), out=tmp_path / "small",
-                     settings=SETTINGS, sensitivity=True)
+                     settings=SETTINGS, sensitivity=True, max_drop=-100.0)
     steps = {r.step: r for r in small.ladder}
     assert list(steps)[:5] == ["float", "ptq", "pruned", "pruned ptq", "qat"] and not steps["ptq"].fits
     chosen = steps[small.chosen]
-    assert small.fits and chosen.fits and chosen.latency_ms is not None and chosen.latency_ms <= 0.75 * latency
+    assert not small.fits and "points lost on validation, over the limit of -100" in str(small)
+    assert small.drop == pytest.approx(100 * (steps["float"].val - chosen.val))
+    assert chosen.fits and chosen.latency_ms is not None and chosen.latency_ms <= 0.75 * latency
     assert chosen.instructions is not None and steps["ptq"].instructions is not None
     assert chosen.instructions < steps["ptq"].instructions
     assert small.ladder[-1].test == pytest.approx(chosen.test, abs=0.01)  # the firmware against torch's simulation

@@ -13,6 +13,7 @@ from .config import Optimizer, TrainConfig
 from .goals import CrossEntropy, Distillation, FeatureMatching, Goal, ModelTeacher, StoredTeacher
 from .loop import Fitted, Trained, evaluate, fit, predict, tensors, threads, train
 from .state import Epoch
+from .weights import digest
 from .weights import load as load_weights
 from .weights import save as save_weights
 
@@ -28,6 +29,7 @@ __all__ = [
     "StoredTeacher",
     "TrainConfig",
     "Trained",
+    "digest",
     "evaluate",
     "fit",
     "load_weights",

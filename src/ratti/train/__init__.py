@@ -9,6 +9,7 @@ try:
 except ImportError:
     raise MissingDependencyError("torch", "train", "training") from None
 
+from ._distill import distill
 from .config import Optimizer, TrainConfig
 from .goals import CrossEntropy, Distillation, FeatureMatching, Goal, ModelTeacher, StoredTeacher
 from .loop import Fitted, Trained, evaluate, fit, predict, tensors, threads, train
@@ -30,6 +31,7 @@ __all__ = [
     "TrainConfig",
     "Trained",
     "digest",
+    "distill",
     "evaluate",
     "fit",
     "load_weights",

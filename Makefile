@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := device,train,runtimes,llm,llama,dev
+EXTRAS := device,train,runtimes,llm,llama,search,serial,docs,dev
 JOBS ?= 2
 
 .DEFAULT_GOAL := help

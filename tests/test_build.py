@@ -86,6 +86,7 @@ def test_the_bundle_is_complete(built: tuple[BuildResult, Path]) -> None:
     _, bundle = built
     assert {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()} == {
         "model.tflite", "net.yaml", "weights.safetensors", "vectors.npz", "report.json", "model_card.md", "recipe.yaml",
+        "report.html", "examples.npz",
         *(f"c/{isa}/tiny{end}" for isa in ("portable", "rv32ec") for end in (".c", ".h", "_test.c")),
     }
     assert not list(bundle.parent.glob(".*.part"))
@@ -206,6 +207,22 @@ def test_a_killed_build_goes_on(tmp_path: Path) -> None:
     assert start(tmp_path / "killed").wait(timeout=300) == 0
     models = [(tmp_path / name / NET / "model.tflite").read_bytes() for name in ("whole", "killed")]
     assert models[0] == models[1]
+
+
+def test_a_build_has_its_pages(built: tuple[BuildResult, Path]) -> None:
+    """Confusion counts are those of the one reading of the test set; examples are of the validation part."""
+    result, bundle = built
+    (model,) = result.models
+    counts = np.array(model.confusion)
+    assert counts.sum() == result.data["test"] and counts.shape == (len(model.classes),) * 2
+    assert np.trace(counts) / counts.sum() == pytest.approx(model.accuracy_int8)
+    with np.load(bundle / "examples.npz") as found:
+        assert found["looked_at"] == min(result.data["val"], verbs_build.LOOKED_AT)
+        wrong = found["labels"] != found["answers"]
+        assert not wrong[wrong.argmin():].any() or wrong.all()  # mistakes first
+    for page in (bundle / "report.html", bundle.parent / "report.html"):
+        text = page.read_text(encoding="utf-8")
+        assert "Which classes are taken for which" in text and "data:image/png;base64," in text
 
 
 def test_a_folder_of_pictures_with_a_damaged_one(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:

@@ -49,6 +49,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "out" / NET
 
 
+def test_the_page_lists_front_end_and_net(bundle: Path) -> None:
+    page = (bundle / "report.html").read_text(encoding="utf-8")
+    (checked,) = json.loads((bundle / "report.json").read_text(encoding="utf-8"))["checks"]
+    assert "Front end and net" in page and "front end (log_mel)" in page
+    for figures in (checked["front_end"], checked["sum"]):
+        assert f"{figures['instructions']:,}" in page and f"{figures['flash']:,}" in page
+    assert "data:image/png;base64," in page  # features of samples, as pictures
+
+
 def test_the_front_end_is_in_the_model_and_beside_it(bundle: Path) -> None:
     graph = models.load(bundle)
     found = front_end_of(graph)

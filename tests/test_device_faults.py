@@ -67,7 +67,7 @@ def test_endless_loop_is_stopped_and_named() -> None:
 
 def test_a_worker_that_does_not_answer_is_killed_and_replaced() -> None:
     firmware = toolchain.build(c_program("while (*(volatile int8_t *)a) ;"), targets.load("stm32f446re"))
-    job = emulator._job(firmware) | {"n_inferences": 1, "seconds": 1000.0}
+    job = emulator.describe(firmware) | {"n_inferences": 1, "seconds": 1000.0}
     with Emulator() as own:
         with pytest.raises(EmulationError, match=r"gave no answer in 0\.5 s"):
             own.request(job, firmware.image.contents() + b"\1", 0.5)

@@ -16,7 +16,7 @@ ROOT = Path(ratti.__file__).parent
 # A module imports only from those before it; those of one line do not import each other.
 ORDER = (
     "errors types",
-    "fixed_point registry units",
+    "fixed_point registry units versions",
     "targets",
     "ops",
     "features",
@@ -27,6 +27,7 @@ ORDER = (
     "emit",
     "device",
     "deploy",
+    "meter",
     "runtimes",
     "data",
     "nets",

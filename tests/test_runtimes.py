@@ -243,7 +243,7 @@ def test_bench(graph: Graph) -> None:
 
 def test_bench_names_places(capsys: pytest.CaptureFixture) -> None:
     assert main(["bench", "micro-1.0-8", "--on", "moon"]) == 2
-    assert "name host, or emulator:ID" in capsys.readouterr().err
+    assert "name host, emulator:ID" in capsys.readouterr().err
 
 
 @pytest.mark.toolchain

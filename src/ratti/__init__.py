@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from .verbs.build import build as build
     from .verbs.check import check as check
     from .verbs.export import export as export
+    from .verbs.search import search as search
     from .verbs.verify import verify as verify
 
 __version__ = "0.1.0"
 
 # `ratti train` and `ratti compress` are functions of `ratti.verbs`: the packages `train` and `compress` have the names.
 _FUNCTIONS = {
-    "build": ".verbs.build", "check": ".verbs.check", "export": ".verbs.export", "verify": ".verbs.verify",
-    "distill": ".train", "prune": ".compress", "quantize": ".compress",
+    "build": ".verbs.build", "check": ".verbs.check", "export": ".verbs.export", "search": ".verbs.search",
+    "verify": ".verbs.verify", "distill": ".train", "prune": ".compress", "quantize": ".compress",
 }
 
 __all__ = ["__version__", *sorted(_FUNCTIONS)]

@@ -11,7 +11,7 @@ from .device import cores, toolchain
 from .device.image import Image
 from .device.measure import Measurement, measure
 from .device.program import Program, Slot
-from .emit import c, rust
+from .emit import blob, c, rust
 from .emit.features import FeatureSources, aligned
 from .errors import DoesNotFitError
 from .graph.ir import Graph
@@ -90,14 +90,15 @@ def prepare(
     name: str | None = None,
     optimize: str = "speed",
     lean: Collection[str] = (),
+    weights_apart: bool = False,
 ) -> Deployment:
     """Plan and sources for the instruction set `isa` ("portable" for any C compiler).
 
     Kernels that take more flash than others for the same weights are planned for speed only, and not for the nodes
-    named in `lean`.
+    named in `lean`. `weights_apart` makes the weights a block of their own (`emit.blob`).
     """
     plan = make_plan(run_pipeline(graph), _features(isa, optimize), arena_limit, lean=lean)
-    return Deployment(plan, c.emit(plan, name), frozenset(lean))
+    return Deployment(plan, c.emit(plan, name, weights_apart), frozenset(lean))
 
 
 def _features(isa: str, optimize: str) -> frozenset[str]:
@@ -203,6 +204,40 @@ void {name}_features_arena(int8_t *arena)
 """
     return Program({**sources.files, "arena.c": entry}, f"{name}_features_arena", work_at + sources.work_bytes,
                    (Slot(0, sources.samples_bytes),), (Slot(codes_at, sources.codes_bytes),), ("features",))
+
+
+def apart_program(sources: c.CSources, name: str, weights: bytes) -> Program:
+    """A program in two steps: open the block `weights`, which is linked beside the code, and run with it. Behind the
+    arena lies one output more: what opening gave. A block that is refused is not run with.
+    """
+    entry = f"""#include "{name}.h"
+
+extern const uint64_t {name}_block[];
+void {name}_apart(int8_t *arena);
+static const {name}_weights *weights;
+
+static __attribute__((noinline)) void open_weights(int8_t *arena)
+{{
+    arena[{sources.arena_bytes}] = (int8_t){name}_open({name}_block, {len(weights)}, &weights);
+}}
+
+static __attribute__((noinline)) void run_model(int8_t *arena)
+{{
+    if (weights)
+        {name}_run(arena, weights);
+}}
+
+void {name}_apart(int8_t *arena)
+{{
+    open_weights(arena);
+    run_model(arena);
+}}
+"""
+    files = {**sources.files, f"{name}_weights.c": blob.linkable(name, weights), "apart.c": entry}
+    inputs = tuple(Slot(p.offset_bytes, p.type.bytes) for p in sources.inputs)
+    outputs = tuple(Slot(p.offset_bytes, p.type.bytes) for p in sources.outputs)
+    bytes_ = sources.arena_bytes + 4
+    return Program(files, f"{name}_apart", bytes_, inputs, (*outputs, Slot(bytes_ - 4, 1)), ("open", "run"))
 
 
 def sense_program(sources: FeatureSources, net: Deployment) -> Program:

@@ -11,6 +11,7 @@ from .errors import InputError
 _BYTES = {"": 1, "b": 1, "k": 1024, "kb": 1024, "kib": 1024, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20,
           "g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30}
 _MILLISECONDS = {"": 1.0, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3}
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _MICROJOULES = {"": 1.0, "uj": 1.0, "µj": 1.0, "mj": 1e3, "j": 1e6}
 
 
@@ -24,6 +25,11 @@ def size(text: str) -> int:
 
 def milliseconds(text: str) -> float:
     return _number(text, _MILLISECONDS, "a time", "50ms")
+
+
+def seconds(text: str) -> float:
+    """Long times: 300, 300s and 5m are the same."""
+    return _number(text, _SECONDS, "a duration", "5m")
 
 
 def microjoules(text: str) -> float:

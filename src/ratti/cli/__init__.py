@@ -12,7 +12,10 @@ from .. import __version__
 from ..errors import DeviceError, InputError, MissingDependencyError, RattiError
 from ..registry import load, modules, unknown
 
-ORDER = ("targets", "check", "build", "train", "compress", "export", "verify", "bench", "llm")
+ORDER = (
+    "targets", "check", "build", "train", "compress", "search", "export", "verify", "bench", "report", "llm", "doctor",
+    "completion",
+)
 
 
 class _Parser(argparse.ArgumentParser):

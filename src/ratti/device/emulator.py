@@ -183,7 +183,7 @@ def run(firmware: Firmware, inputs: Sequence[Sequence[Array]], *, seconds: float
     data = [_input_bytes(firmware, number, values) for number, values in enumerate(inputs)]
     known = _Known(firmware, data[0])
     cores.require(firmware.target.core)
-    job = _job(firmware)
+    job = describe(firmware)
     job.update(n_inferences=len(inputs), seconds=seconds, watch=known.still_to_watch() if watched else None)
     request = image.contents() + b"".join(data)
     answer, blob = (emulator or shared()).request(job, request, seconds * len(inputs) + SPARE_SECONDS)
@@ -261,7 +261,7 @@ class _Known:
             cache.write(self._waits, json.dumps(stalls))
 
 
-def _job(firmware: Firmware) -> dict[str, Any]:
+def describe(firmware: Firmware) -> dict[str, Any]:
     target, program, image = firmware.target, firmware.program, firmware.image
     core = cores.load(target.core)
     entry = image.symbol(program.entry)

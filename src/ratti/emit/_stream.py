@@ -51,13 +51,13 @@ class Loop:
         ends = self.stream.ends[self._step(step.output)]
         return any(a == b for a, b in pairwise(ends))
 
-    def text(self, name: str, table: str, calls: list[str]) -> str:
+    def text(self, name: str, table: str, calls: list[str], parameters: str) -> str:
         """The function; `calls` as they stand in the body of the loop."""
         rows = self.rows
         slides = [self._slide(w) for w, window in self.stream.windows.items() if window.slides]
         return "\n".join(
             [
-                f"static RATTI_NOINLINE void {name}(int8_t *arena)",
+                f"static RATTI_NOINLINE void {name}({parameters})",
                 "{",
                 f"    const {rows.ctype} *rows = {table}, *next;",
                 f"    for (; rows < {table} + {self.stream.bands * rows.data.shape[1]}; rows = next) {{",

@@ -10,7 +10,7 @@ from ..graph.builder import unique
 from ..kernels import Constant, Struct, Table, source
 from ..plan import Patches, Plan, Step
 from ..types import Array, TensorType
-from . import _stream
+from . import _stream, blob
 from ._text import wrap
 
 LINE = 112
@@ -27,7 +27,10 @@ class Port:
 
 @dataclass(frozen=True)
 class CSources:
-    """What the emitter made. `entry` is `void entry(int8_t *arena)`: one call per step, in order."""
+    """What the emitter made. `entry` is `void entry(int8_t *arena)`: one call per step, in order.
+
+    Where the weights are a block of their own, `weights` holds it, and `entry` takes what `<name>_open` gave as well.
+    """
 
     files: Mapping[str, str]
     entry: str
@@ -36,6 +39,7 @@ class CSources:
     outputs: tuple[Port, ...]
     steps: tuple[str, ...]  # what the entry calls, by the first node of each call
     functions: tuple[str, ...]  # that are called for them
+    weights: bytes | None = None
 
 
 @dataclass
@@ -49,12 +53,24 @@ class _Unit:
     function_text: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     called: list[str] = field(default_factory=list)
+    apart: dict[str, Table] | None = None  # the tables of the block of weights, where there is one
+    weights_type: str = ""
+
+    @property
+    def parameters(self) -> str:
+        """Of functions that call steps."""
+        return "int8_t *arena" + (f", const {self.weights_type} *weights" if self.apart is not None else "")
+
+    @property
+    def arguments(self) -> str:
+        return "arena" if self.apart is None else "arena, weights"
 
 
-def emit(plan: Plan, name: str | None = None) -> CSources:
-    """C sources `<name>.h` and `<name>.c` for `plan`."""
+def emit(plan: Plan, name: str | None = None, apart: bool = False) -> CSources:
+    """C sources `<name>.h` and `<name>.c` for `plan`; with the weights in a block of their own where they are `apart`
+    (see `blob`)."""
     name = name or plan.graph.name
-    unit = _Unit()
+    unit = _Unit(apart={} if apart else None, weights_type=f"{name}_weights")
     for step in plan.steps:
         _include(step.kernel.header, unit.headers)
     if plan.streams:
@@ -67,9 +83,28 @@ def emit(plan: Plan, name: str | None = None) -> CSources:
         else:
             _loop(_stream.Loop(plan, group), steps, unit)
     inputs, outputs = _ports(plan, plan.graph.inputs), _ports(plan, plan.graph.outputs)
-    files = {f"{name}.h": _header(name, plan, inputs, outputs), f"{name}.c": _source(name, unit)}
+    header, source_text, weights = _header(name, plan, inputs, outputs), _source(name, unit), None
+    if unit.apart is not None:
+        header, weights = _apart(name, unit.apart, header, source_text)
+    files = {f"{name}.h": header, f"{name}.c": source_text}
     names = tuple(steps[0].node.name for _, steps in plan.calls)
-    return CSources(files, f"{name}_run", plan.arena_bytes, inputs, outputs, names, tuple(unit.called))
+    return CSources(files, f"{name}_run", plan.arena_bytes, inputs, outputs, names, tuple(unit.called), weights)
+
+
+def _apart(name: str, tables: Mapping[str, Table], header: str, source_text: str) -> tuple[str, bytes]:
+    """The header of code whose weights lie apart, and their block."""
+    members = blob.members(tables)
+    number = blob.interface(header, source_text)
+    weights = blob.block(members, number)
+    line = f"void {name}_run(int8_t *arena);\n"
+    functions = f"""/* Looks at a block, of at most `room` bytes: {name.upper()}_OK and its weights, or why not. */
+int {name}_open(const void *block, uint32_t room, const {name}_weights **weights);
+void {name}_run(int8_t *arena, const {name}_weights *weights);
+"""
+    start = header.index("\n#ifdef __cplusplus")
+    declared = blob.declarations(name, len(weights), f"0x{number:016x}ull")
+    header = header[:start] + declared + header[start:].replace(line, functions)
+    return header.replace("_run(arena), read", "_run(arena, weights), read"), weights
 
 
 def _ports(plan: Plan, names: Sequence[str]) -> tuple[Port, ...]:
@@ -77,6 +112,13 @@ def _ports(plan: Plan, names: Sequence[str]) -> tuple[Port, ...]:
     for n in names:  # a graph may name one value twice
         ports.append(Port(unique(n, {p.name for p in ports}), plan.graph.type(n), plan.offsets[n]))
     return tuple(ports)
+
+
+def headers(header: str) -> tuple[str, ...]:
+    """A kernel's header and those that it includes, in order of need."""
+    seen: list[str] = []
+    _include(header, seen)
+    return tuple(seen)
 
 
 def _include(header: str, seen: list[str]) -> None:
@@ -134,8 +176,9 @@ def _loop(loop: _stream.Loop, steps: Sequence[Step], unit: _Unit) -> None:
     table = f"{name}_rows"
     rows = loop.rows
     unit.table_text.append(array(table, rows.ctype, rows.data.ravel()))
-    unit.function_text.append(loop.text(name, table, calls))
-    unit.calls.append(f"    /* {steps[0].node.name} to {steps[-1].node.name}, band by band */\n    {name}(arena);")
+    unit.function_text.append(loop.text(name, table, calls, unit.parameters))
+    span = f"{steps[0].node.name} to {steps[-1].node.name}"
+    unit.calls.append(f"    /* {span}, band by band */\n    {name}({unit.arguments});")
     unit.called.append(name)
 
 
@@ -228,8 +271,11 @@ def _table(node: str, table: Table, unit: _Unit) -> str:
     key = (table.ctype, table.data.tobytes())
     if key not in unit.tables:
         name = f"{node}_{table.role}"
-        unit.tables[key] = name
-        unit.table_text.append(array(name, table.ctype, table.data))
+        unit.tables[key] = name if unit.apart is None else f"weights->{name}"
+        if unit.apart is None:
+            unit.table_text.append(array(name, table.ctype, table.data))
+        else:
+            unit.apart[name] = table
     return unit.tables[key]
 
 
@@ -302,9 +348,10 @@ def _source(name: str, unit: _Unit) -> str:
         f'#include "{name}.h"\n',
         *headers,
         "/* Constants. */\n",
+        *([] if unit.apart is None else [blob.opening(name, blob.members(unit.apart))]),
         *unit.table_text,
         "/* One function for each kernel, shape and flags. */\n",
         *unit.function_text,
-        f"void {name}_run(int8_t *arena)\n{{\n" + "\n".join(unit.calls) + "\n}\n",
+        f"void {name}_run({unit.parameters})\n{{\n" + "\n".join(unit.calls) + "\n}\n",
     ]
     return "\n".join(parts)

@@ -15,9 +15,11 @@ def emit(
 ) -> Mapping[str, str]:
     """`<name>_test.c`: exits with 0 where all outputs are equal, with 1 otherwise. One vector per inference."""
     prefix, count = name.upper(), len(inputs)
+    apart = sources.weights is not None
+    units = f"{name}.c {name}_weights.c {name}_test.c" if apart else f"{name}.c {name}_test.c"
     lines = [
         f"/* Test of {name}: {count} vectors, computed by ratti's interpreter.",
-        f"   cc -std=c99 -O2 {name}.c {name}_test.c -o {name}_test && ./{name}_test */",
+        f"   cc -std=c99 -O2 {units} -o {name}_test && ./{name}_test */",
         "#include <stdio.h>",
         "#include <string.h>",
         "",
@@ -43,13 +45,15 @@ def emit(
                 ]
     lines += [
         f"static int32_t arena[{prefix}_ARENA_BYTES / 4];",
+        *([f"extern const uint64_t {name}_block[];"] if apart else []),
         "",
         "int main(void)",
         "{",
         "    int i, failed = 0;",
+        *(_opened(name) if apart else []),
         f"    for (i = 0; i < {count}; ++i) {{",
         *copies,
-        f"        {name}_run((int8_t *)arena);",
+        f"        {name}_run((int8_t *)arena{', weights' if apart else ''});",
         *compares,
         "    }",
         f'    puts(failed ? "FAILED" : "{count} vectors equal");',
@@ -58,3 +62,14 @@ def emit(
         "",
     ]
     return {f"{name}_test.c": "\n".join(lines)}
+
+
+def _opened(name: str) -> list[str]:
+    return [
+        f"    const {name}_weights *weights;",
+        f"    const int status = {name}_open({name}_block, {name.upper()}_WEIGHTS_BYTES, &weights);",
+        f"    if (status != {name.upper()}_OK) {{",
+        '        printf("the weights are refused: %d\\n", status);',
+        "        return 1;",
+        "    }",
+    ]

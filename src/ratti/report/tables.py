@@ -22,7 +22,7 @@ from ..types import KIB, How
 if TYPE_CHECKING:
     from ..graph.passes import Saving
     from ..verbs._front_end import FrontEndFigures
-    from ..verbs.bench import BenchResult, Timing
+    from ..verbs.bench import BenchResult, BenchRow, Timing
     from ..verbs.build import BuildResult
     from ..verbs.check import CheckResult, Sum
     from ..verbs.verify import VerifyResult
@@ -111,7 +111,33 @@ def bench(result: BenchResult) -> str:
     )
     say = _gain(result)
     table = grid(columns, rows, drop=["float peak", "int8 peak"])
-    return render(Text(head), table, Text(notes, style="dim"), Text(say))
+    devices = [Text(line) for row in result.rows for line in _device(row)]
+    return render(Text(head), table, *devices, Text(notes, style="dim"), Text(say))
+
+
+def _device(row: BenchRow) -> list[str]:
+    """What a board, phone or gateway says beside its time."""
+    lines = []
+    if row.board is not None:
+        b = row.board
+        count = f"{b.count:,} {b.counts}" if b.counts else "no counter"
+        stack = f"stack {b.stack_bytes:,} B" if b.stack_bytes else "stack not known"
+        again = f", {b.resent} requests sent again" if b.resent else ""
+        lines.append(f"{row.where}: {count}, {stack} ({row.how.value}); {_agreement(b.differ, b.elements)}{again}")
+    if row.remote is not None:
+        r = row.remote
+        runs = f"{r.runs:,} runs in {r.seconds:.1f} s"
+        lines.append(f"{row.where}: {r.processor}, {runs}; {_agreement(r.differ, r.elements)}")
+        for name, spell in (("first minute", r.first), ("last minute", r.last)):
+            if spell is not None:
+                clock = f"{spell.mhz:,} MHz" if spell.mhz else "clock not told"
+                heat = f"{spell.celsius:.1f} °C" if spell.celsius else "temperature not told"
+                lines.append(f"    {name}: {spell.median_ms:.3g} ms, at its end {clock}, {heat}")
+    return lines
+
+
+def _agreement(differ: int, elements: int) -> str:
+    return f"{differ:,} of {elements:,} outputs differ" if differ else f"all {elements:,} outputs equal"
 
 
 def _gain(result: BenchResult) -> str:

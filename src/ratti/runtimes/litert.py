@@ -33,6 +33,10 @@ def supports(graph: Graph, variant: str = "") -> str:
     for node in graph.nodes:  # its kernel wants the output in the input's shape
         if isinstance(node.op, Prelu) and graph.type(node.inputs[0]).shape != graph.type(node.outputs[0]).shape:
             return f"prelu '{node.name}' repeats its input to the shape of the slopes"
+        # Its 16x8 kernels take int32 biases without a complaint and compute something else.
+        types = [t.dtype for t in graph.input_types(node)]
+        if isinstance(node.op, LinearOp) and (types[0], types[-1]) == (DType.INT16, DType.INT32):
+            return f"{node.op.name} '{node.name}' has int16 activations and an int32 bias; LiteRT wants int64"
     return ""
 
 
@@ -77,8 +81,9 @@ def _with_biases(graph: Graph) -> Graph:
 def _zero_bias(graph: Graph, node: Node) -> Value:
     source, weight = graph.input_types(node)
     assert weight.quant is not None
-    zeros = np.zeros(graph.type(node.outputs[0]).shape[-1], np.int32)
+    dtype = DType.INT64 if source.dtype is DType.INT16 else DType.INT32
+    zeros = np.zeros(graph.type(node.outputs[0]).shape[-1], dtype.numpy)
     scales = np.asarray(weight.quant.scale, np.float32) * np.float32(source.scale)
     quant = Quant.per_tensor(scales[0], 0) if weight.quant.axis is None else Quant.per_channel(scales, 0)
     name = unique(f"{node.name}_zero_bias", graph.values)
-    return Value(name, TensorType(zeros.shape, DType.INT32, quant), zeros)
+    return Value(name, TensorType(zeros.shape, dtype, quant), zeros)

@@ -8,14 +8,14 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import models, runtimes
+from .. import models, runtimes, targets
 from ..errors import InputError, MissingDependencyError, RattiError, UnsupportedError
 from ..formats import tflite
 from ..graph.builder import GraphBuilder
@@ -25,11 +25,37 @@ from ..ops.base import int8
 from ..ops.relu import Relu
 from ..runtimes import Engine, Files
 from ..types import How
+from . import _boards, _remote
+from ._boards import BoardRun
+from ._remote import RemoteRun
 
 SCHEMA = "ratti.bench/1"
 ROUNDS = 20
 QUARTILES = (25, 50, 75)
 Pair = tuple[Graph, Graph]  # int8, float
+
+
+@dataclass(frozen=True)
+class Options:
+    """How boards and other computers are reached. `board` is the C file with a board's functions, `firmware` a file to
+    flash first; `target` says what to build for, and the clock of a board that does not tell. `sustain_s` is how long a
+    phone or gateway is kept busy; 0: as long as the rounds take. `say` hears of the time left."""
+
+    target: str = ""
+    board: Path | None = None
+    firmware: Path | None = None
+    baud: int = _boards.BAUD
+    sustain_s: float = 0.0
+    ssh_options: tuple[str, ...] = ()
+    say: Callable[[str], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.board is not None and not self.target:
+            raise InputError("--board needs --target: for which device is the firmware built?")
+        if self.board is not None and self.firmware is not None:
+            raise InputError("name --board (firmware is built) or --flash (firmware that you built), not both")
+        if self.target:
+            targets.load(self.target)
 
 
 @dataclass(frozen=True)
@@ -45,13 +71,16 @@ class Timing:
 
 @dataclass(frozen=True)
 class BenchRow:
-    """One engine. `skipped` says why there are no figures; float is None where the engine takes int8 models alone."""
+    """One engine or device. `skipped` says why there are no figures; float is None where the engine takes int8 models
+    alone; `board` and `remote` are what those places add."""
 
     where: str
     how: How
     int8: Timing | None = None
     float32: Timing | None = None
     skipped: str = ""
+    board: BoardRun | None = None
+    remote: RemoteRun | None = None
 
     @property
     def speedup(self) -> float | None:
@@ -87,24 +116,29 @@ def bench(
     names: Sequence[str] = (),
     threads: int = 1,
     rounds: int = ROUNDS,
+    options: Options | None = None,
 ) -> BenchResult:
     """Times `model` in the engines `names` (all that are installed), int8 and float by turns, and on emulated devices.
 
-    `on` lists `host` and `emulator:ID`. The float model is that of the bundle's own weights; of other models the int8
-    one with real weights and no rounding, which is the same work. InputError for an unknown place, engine or device.
+    `on` lists `host`, `emulator:ID`, `serial:PORT` (a board; `serial:emulator:ID` is an emulated one behind a
+    pseudo-terminal), `ssh:USER@HOST`, `adb` and `adb:SERIAL`. The float model is that of the bundle's own weights; of
+    other models the int8 one with real weights and no rounding, which is the same work. InputError for an unknown
+    place, engine or device.
     """
     places = [(place, *place.partition(":")[::2]) for place in on]
-    known = (("host", False), ("emulator", True))
-    unknown = [place for place, kind, target in places if (kind, bool(target)) not in known]
+    unknown = [place for place, kind, rest in places if kind not in PLACES or PLACES[kind][0] not in (None, bool(rest))]
     if unknown or not on:
-        raise InputError(f"cannot bench on '{', '.join(unknown)}': name host, or emulator:ID (ratti targets)")
+        known = "host, emulator:ID (ratti targets), serial:PORT, serial:emulator:ID, ssh:USER@HOST, adb or adb:SERIAL"
+        raise InputError(f"cannot bench on '{', '.join(unknown)}': name {known}")
+    options = options or Options()
     graph = models.load(model)
     if not graph.is_quantized:
         raise UnsupportedError(f"model '{graph.name}' is a float model; bench takes int8 ones, beside their float form")
     real, source = _float_model(model, graph) if "host" in on else (graph, "none")
     rows: list[BenchRow] = []
-    for place, _, target in places:
-        rows += [_emulated(graph, place, target)] if target else _on_host((graph, real), names, threads, rounds)
+    for place, kind, rest in places:
+        one = PLACES[kind][1]
+        rows += [one(graph, place, rest, options, rounds)] if one else _on_host((graph, real), names, threads, rounds)
     label = graph.name if isinstance(model, Graph) else str(model)
     return BenchResult(label, graph.macs(), _host(), threads, source, tuple(rows))
 
@@ -149,7 +183,7 @@ def _time(engine: Engine, pair: Pair, threads: int, rounds: int) -> BenchRow:
     return BenchRow(engine.name, How.MEASURED, timings[0], timings[1] if len(timings) > 1 else None)
 
 
-def _emulated(graph: Graph, place: str, target: str) -> BenchRow:
+def _emulated(graph: Graph, place: str, target: str, options: Options, rounds: int) -> BenchRow:
     from .check import check
 
     result = check(graph, target)
@@ -158,6 +192,35 @@ def _emulated(graph: Graph, place: str, target: str) -> BenchRow:
     low, high = result.latency_range_ms
     slow = low if high is None else high
     return BenchRow(place, How.PRICED, Timing(slow, (low, slow), 1, result.ram["total"], result.flash["total"] or 0))
+
+
+def _board(graph: Graph, place: str, port: str, options: Options, rounds: int) -> BenchRow:
+    o, (kind, _, target) = options, port.partition(":")
+    if kind == "emulator":
+        found, how = _boards.emulated(graph, targets.load(target)), How.EMULATED
+    else:
+        found, how = _boards.real(graph, port, o.baud, o.target, o.board, o.firmware), How.MEASURED
+    clock = found.clock_hz or (targets.load(o.target).clock_hz if o.target else 0)
+    if found.counts != "cycles" or not clock or not found.count:
+        return BenchRow(place, how, board=found)
+    ms = 1e3 * found.count / clock
+    return BenchRow(place, how, Timing(ms, (ms, ms), found.inferences, found.stack_bytes or None, 0), board=found)
+
+
+def _remote_row(graph: Graph, place: str, rest: str, options: Options, rounds: int) -> BenchRow:
+    found = _remote.run(graph, place, rounds, options.sustain_s, options.ssh_options, options.say)
+    timing = Timing(found.median_ms, found.spread_ms, found.runs, found.peak_bytes, found.file_bytes)
+    return BenchRow(place, How.MEASURED, timing, remote=found)
+
+
+# What may be named: whether something stands behind the colon (None: as you like), and what gives the row.
+PLACES: Mapping[str, tuple[bool | None, Callable[[Graph, str, str, Options, int], BenchRow] | None]] = {
+    "host": (False, None),
+    "emulator": (True, _emulated),
+    "serial": (True, _board),
+    "ssh": (True, _remote_row),
+    "adb": (None, _remote_row),
+}
 
 
 def _job(engine: Engine, what: str, packed: Sequence[Mapping[str, Any]], threads: int, rounds: int) -> Any:

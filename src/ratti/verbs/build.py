@@ -24,14 +24,19 @@ from ..recipe import ModelRecipe, Recipe, data_options, ptq_config, train_config
 from ..samples import FRONT_END
 from ..types import Array
 from ..units import microjoules, milliseconds, size
+from ..versions import versions
 from .check import CheckResult, Limits, check
 from .export import c_files, check_folder, write_files
+from .report import report
 
 if TYPE_CHECKING:
     from ..data import Dataset, Options, Part, Score
     from ..train import Trained
 
 SCHEMA = "ratti.build/1"
+BUNDLE_SCHEMA = "ratti.bundle/1"
+LOOKED_AT = 512  # validation samples, evenly spread, that examples are chosen from
+EXAMPLES = 24  # of them in a bundle: mistakes first
 VECTORS = 16  # validation samples that go into a bundle
 DEVICE_INSTRUCTIONS = 1_000_000_000  # the test set is run on a device as far as this many instructions go
 SKIPPED_SHARE = 0.2  # more damaged pictures than this are an error in any case
@@ -60,6 +65,8 @@ class ModelResult:
     accuracy_float: float
     accuracy_int8: float
     recall_int8: tuple[float | None, ...]
+    classes: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]  # of the int8 model on the test set: rows are classes, columns are answers
     device: tuple[DeviceAccuracy, ...]
     checks: tuple[CheckResult, ...]
 
@@ -74,6 +81,7 @@ class ModelResult:
     def to_json(self) -> dict[str, Any]:
         out = {k: v for k, v in vars(self).items() if not k.startswith("accuracy_")}
         return {
+            "schema": BUNDLE_SCHEMA,
             **out,
             "accuracy": self.accuracy,
             "device": [vars(d) for d in self.device],
@@ -99,6 +107,7 @@ class BuildResult:
         """A dictionary for `json.dumps`; `accuracy` is that of the first net, `checks` are those of all."""
         return {
             "schema": SCHEMA,
+            "versions": versions(),
             "name": self.name,
             "bundle": self.bundle,
             "data": self.data,
@@ -147,6 +156,7 @@ def build(recipe: Recipe, say: Say = lambda line: None, progress: bool = False) 
     }
     result = BuildResult(recipe.name, str(root), data, tuple(results), round(time.monotonic() - start, 1))
     write_json(root / "report.json", result.to_json())
+    report(root)
     return result
 
 
@@ -232,6 +242,8 @@ class Job:
             accuracy_float=float_score.accuracy,
             accuracy_int8=int8_score.accuracy,
             recall_int8=int8_score.recall,
+            classes=self.dataset.class_names,
+            confusion=_confusion(outputs, test.y, self.dataset.classes),
             device=device,
             checks=tuple(checks),
         )
@@ -240,6 +252,7 @@ class Job:
             (folder / "net.yaml").write_text(nets.to_yaml(self.spec), encoding="utf-8")
             save_weights(trained.model, folder / "weights.safetensors")
             self._write_c(graph, folder)
+            self._write_examples(graph, folder)
             if FRONT_END in graph.metadata:
                 content = yaml.safe_dump(json.loads(graph.metadata[FRONT_END]), sort_keys=False)
                 (folder / "front_end.yaml").write_text(content, encoding="utf-8")
@@ -249,6 +262,7 @@ class Job:
 
             card = model_card.text(self.recipe, self.spec, self.dataset, result)
             (folder / "model_card.md").write_text(card, encoding="utf-8")
+            report(folder)
         return result
 
     def _own_recipe(self) -> Recipe:
@@ -293,6 +307,16 @@ class Job:
         for isa in sorted({targets.load(t).isa for t in self.model.targets} | {"portable"}):
             write_files(c_files(graph, isa, None, codes, samples), folder / "c" / isa)
 
+    def _write_examples(self, graph: Graph, folder: Path) -> None:
+        """Validation samples with the answers of the int8 model: those that it gets wrong, then some that are right."""
+        val = self.dataset.val
+        part = val.take(np.unique(np.linspace(0, len(val) - 1, LOOKED_AT).round().astype(np.int64)))
+        (outputs,) = interpreter.run_batch(graph, self.codes(graph, part))
+        answers = outputs.reshape(len(part), -1).argmax(axis=1)
+        order = np.argsort(answers == part.y, kind="stable")[:EXAMPLES]
+        np.savez_compressed(folder / "examples.npz", x=part.x[order], labels=part.y[order], answers=answers[order],
+                            looked_at=len(part), kind=self.dataset.kind.value)
+
 
 def with_front_end(graph: Graph, data: Dataset) -> Graph:
     """`graph` with the front end of the data, where it has one, in its metadata."""
@@ -301,6 +325,13 @@ def with_front_end(graph: Graph, data: Dataset) -> Graph:
         return graph
     text = features.to_json(data.front_end, data.front_codes(quant))
     return dataclasses.replace(graph, metadata={**graph.metadata, FRONT_END: text})
+
+
+def _confusion(outputs: Array, labels: Array, classes: int) -> tuple[tuple[int, ...], ...]:
+    """How often each class (row) was given each answer (column)."""
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, outputs.reshape(len(labels), -1).argmax(axis=1)), 1)
+    return tuple(tuple(int(n) for n in row) for row in counts)
 
 
 def _score(outputs: Array, labels: Array) -> Score:

@@ -28,9 +28,11 @@ from ..graph.assume import NOTE, assume_int8
 from ..graph.ir import Graph
 from ..graph.passes import Saving
 from ..plan import Patches, Plan, Step, Stream
+from ..plan.memory import Tenant, tenants
 from ..samples import front_end_of, make_inputs
 from ..targets import Target
 from ..types import How
+from ..versions import versions
 from ._advice import advise
 from ._front_end import FrontEndFigures, added
 from ._front_end import figures as front_end_figures
@@ -69,6 +71,7 @@ class Layer:
     cycles: int | None
     ram: int
     weights: int
+    moved: int = 0  # bytes of operands and results, each once
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ class CheckResult:
     assumed: str | None = None  # what was assumed of a model without int8 codes
     advice: tuple[str, ...] = field(default=())
     tradeoff: tuple[Trade, ...] = ()  # with a limit on RAM: layer by layer, then for less and less RAM
+    arena: tuple[Tenant, ...] = ()  # what lies where and when; calls are numbered as `layers`
     front_end: FrontEndFigures | None = None  # of what stands before the net; the figures above are the net's
     sum: Sum | None = None  # of both, which the limits are held against
 
@@ -121,12 +125,12 @@ class CheckResult:
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary for `json.dumps`."""
-        out: dict[str, Any] = {"schema": SCHEMA}
+        out: dict[str, Any] = {"schema": SCHEMA, "versions": versions()}
         for name, value in vars(self).items():
             if name in ("front_end", "sum"):
                 out[name] = None if value is None else vars(value)
                 continue
-            out[name] = [vars(row) for row in value] if name in ("layers", "passes", "tradeoff") else value
+            out[name] = [vars(row) for row in value] if name in ("layers", "passes", "tradeoff", "arena") else value
         return out
 
     def __str__(self) -> str:
@@ -274,6 +278,7 @@ def _result(
         absent=dict(m.reasons),
         layers=layers,
         optimize=optimize,
+        arena=tenants(plan),
     )
     return replace(result, advice=tuple(advise(result, plan)))
 
@@ -293,6 +298,7 @@ def _layer(
         cycles=round(figures.cycles.low) if figures and figures.cycles else None,
         ram=max(s.live_bytes for s in steps),
         weights=sum(weights.values()),
+        moved=sum(t.bytes for s in steps for t in (*s.work.types, *s.work.outputs)),
     )
 
 

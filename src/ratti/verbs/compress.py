@@ -79,9 +79,10 @@ class CompressResult:
     def to_json(self) -> dict[str, Any]:
         """A dictionary for `json.dumps`."""
         return {
-            "schema": SCHEMA, "model": self.model, "target": self.target, "fits": self.fits, "drop": self.drop,
+            **self.result.to_json(), "schema": SCHEMA, "model": self.model,
+            "target": self.target, "fits": self.fits, "drop": self.drop,
             "max_drop": self.max_drop, "balanced": self.balanced,
-            "ladder": [vars(r) for r in self.ladder], "chosen": self.chosen, **self.result.to_json(),
+            "ladder": [vars(r) for r in self.ladder], "chosen": self.chosen,
             "notes": list(self.notes), "seconds": self.seconds,
             "sensitivity": None if self.sensitivity is None else self.sensitivity.to_json(),
         }

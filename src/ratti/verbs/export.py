@@ -9,14 +9,19 @@ from pathlib import Path
 
 from .. import models, registry, runtimes, targets
 from ..deploy import prepare, prepare_rust
-from ..emit import c_test, cpp, cpp_test, features, features_test, rust_test
+from ..device import link, linux
+from ..emit import blob, c_test, cpp, cpp_test, features, features_test, projects, rust_test
+from ..emit.parts import Parts
+from ..emit.rust import RustCrate
 from ..errors import InputError
 from ..graph import interpreter
 from ..graph.ir import Graph
 from ..runtimes import Engine
 from ..samples import front_end_of, make_inputs, make_samples
 from ..types import Array
+from . import _boards
 
+WEIGHTS = ("linked", "blob")
 VECTORS = 8  # extremes and random codes in the exported tests
 VECTOR_SAMPLES_BYTES = 1 << 18  # of samples in the test of a front end
 
@@ -30,32 +35,45 @@ def export(
     target: str | None = None,
     name: str | None = None,
     real: Sequence[Array] = (),
+    project: Sequence[str] = (),
+    weights: str = "linked",
 ) -> list[Path]:
-    """Writes `model` as each of `kinds` (c, cpp, rust, and what the runtimes write: tflite, onnx, …) into `out`; gives
-    the paths.
+    """Writes `model` as each of `kinds` (c, cpp, rust, link, and what the runtimes write: tflite, onnx, …) and as each
+    `project` (cmake, arduino, …) into `out`; gives the paths.
 
     `target` chooses the kernels of C and C++; without it they run on any compiler. Rust is a crate in a folder of the
-    model's name. All files are made before the first is written. InputError for an unknown kind or target, or a name
-    that is no identifier.
+    model's name, a project a folder `<name>-<project>`. `weights` are `linked` into the C, or a `blob`: a block that
+    is flashed and updated by itself. All files are made before the first is written. InputError for an unknown
+    kind, project or target, or a name that is no identifier.
     """
     writers: Mapping[str, Callable[[], Files]] = {
-        "c": lambda: c_files(graph, targets.load(target).isa if target else "portable", name, real),
-        "cpp": lambda: cpp_files(graph, targets.load(target).isa if target else "portable", name, real),
+        "c": lambda: c_files(graph, isa, name, real, weights_apart=weights == "blob"),
+        "cpp": lambda: cpp_files(graph, isa, name, real),
         "rust": lambda: rust_files(graph, name, real),
+        "link": lambda: link_files(graph, isa, name),
     }
     others = runtimes.kinds()
-    if not kinds:
+    if not kinds and not project:
         raise InputError(f"nothing to export: name at least one of {', '.join([*writers, *others])}")
     for kind in kinds:
         if kind not in writers and kind not in others:
             raise registry.unknown("export kind", kind, [*writers, *others])
+    if weights not in WEIGHTS:
+        raise registry.unknown("place of weights", weights, WEIGHTS)
+    if weights == "blob" and (project or list(kinds) != ["c"]):
+        raise InputError("weights as a blob come with plain C: leave out other kinds and --project")
+    for id in project:
+        projects.load(id)
     if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise InputError(f"the name '{name}' is no C identifier: letters, digits and _, not starting with a digit")
+    isa = targets.load(target).isa if target else "portable"
     check_folder(out)
     graph = models.load(model)
     files: dict[str, bytes] = {}
     for kind in kinds:
         files.update(writers[kind]() if kind in writers else _runtime_files(others[kind], graph, name))
+    for id in project:
+        files.update(project_files(graph, id, isa, name, real))
     return write_files(files, out)
 
 
@@ -88,14 +106,23 @@ def write_files(files: Files, out: Path) -> list[Path]:
 
 
 def c_files(
-    graph: Graph, isa: str, name: str | None = None, real: Sequence[Array] = (), samples: Array | None = None
+    graph: Graph,
+    isa: str,
+    name: str | None = None,
+    real: Sequence[Array] = (),
+    samples: Array | None = None,
+    weights_apart: bool = False,
 ) -> Files:
     """Header, source and test of `graph` for the instruction set `isa`, and of its front end where it has one; the
     first vectors of the tests are `real` and `samples` (N, …).
     """
-    sources = prepare(graph, isa, name=name).sources
-    test = c_test.emit(sources, name or graph.name, *_vectors(graph, real))
-    return _encoded({**sources.files, **test, **_front_end_files(graph, name or graph.name, samples)})
+    sources, name = prepare(graph, isa, name=name, weights_apart=weights_apart).sources, name or graph.name
+    test = c_test.emit(sources, name, *_vectors(graph, real))
+    files = _encoded({**sources.files, **test, **_front_end_files(graph, name, samples)})
+    if sources.weights is None:
+        return files
+    linkable = blob.linkable(name, sources.weights).encode()
+    return {**files, f"{name}_weights.bin": sources.weights, f"{name}_weights.c": linkable}
 
 
 def cpp_files(graph: Graph, isa: str, name: str | None = None, real: Sequence[Array] = ()) -> Files:
@@ -116,11 +143,36 @@ def _front_end_files(graph: Graph, name: str, samples: Array | None = None) -> M
     return {**sources.files, **features_test.emit(sources, vectors, codes(front_end.compute(vectors)))}
 
 
+def link_files(graph: Graph, isa: str, name: str | None = None) -> Files:
+    """What firmware needs beside the C to serve the model over a serial line (`ratti bench --on serial:PORT`)."""
+    program = prepare(graph, isa, name=name).program
+    return _encoded(link.sources(program, name or graph.name, _boards.number(graph)))
+
+
 def rust_files(graph: Graph, name: str | None = None, real: Sequence[Array] = ()) -> Files:
     """A crate in a folder of its own, with its test."""
     crate = prepare_rust(graph, name)
     files = {**crate.files, **rust_test.emit(crate, *_vectors(graph, real))}
     return _encoded({f"{crate.name}/{path}": text for path, text in files.items()})
+
+
+def project_files(
+    graph: Graph, project: str, isa: str = "portable", name: str | None = None, real: Sequence[Array] = ()
+) -> Files:
+    """The folder `<name>-<project>`: the sources, an example on the first test vector, compiled libraries if any."""
+    module = projects.load(project)
+    inputs, outputs = _vectors(graph, real)
+    if module.LANGUAGE == "rust":
+        crate = prepare_rust(graph, name)
+        parts = Parts(crate.name, crate, inputs[0], outputs[0])
+    else:
+        parts = Parts(name or graph.name, prepare(graph, isa, name=name).sources, inputs[0], outputs[0])
+    files: dict[str, bytes] = {path: text.encode() for path, text in module.files(parts).items()}
+    if isinstance(parts.sources, RustCrate):
+        files.update(_encoded(rust_test.emit(parts.sources, inputs, outputs)))
+    for library in module.prebuilt(parts) if hasattr(module, "prebuilt") else ():
+        files[library.path] = linux.library(library.sources, library.abi, Path(library.path).name)
+    return {f"{parts.name}-{project}/{path}": data for path, data in files.items()}
 
 
 def _vectors(graph: Graph, real: Sequence[Array]) -> tuple[list[list[Array]], list[list[Array]]]:

@@ -14,7 +14,7 @@ __attribute__((noinline, used)) void ratti_idle(void)
         __asm__ volatile("" ::"r"(ratti_arena)); /* the operand keeps the arena in the image */
 }
 
-int main(void)
+__attribute__((weak)) int main(void)
 {
     ratti_idle();
     return 0;

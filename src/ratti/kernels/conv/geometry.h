@@ -48,8 +48,8 @@ RATTI_INLINE void ratti_conv_window(const int8_t *in, int8_t *window, int32_t to
     const int32_t channels = s.in_c / s.groups;
     const size_t tap = (size_t)channels, run = tap * (size_t)s.kernel_w;
     int32_t ky, kx;
-    if (s.groups == 1 && s.dilation_h == 1 && s.dilation_w == 1 && top >= 0 && left >= 0 && top + s.kernel_h <= s.in_h &&
-        left + s.kernel_w <= s.in_w) {
+    if (s.groups == 1 && s.dilation_h == 1 && s.dilation_w == 1 && top >= 0 && left >= 0 &&
+        top + s.kernel_h <= s.in_h && left + s.kernel_w <= s.in_w) {
         const int8_t *source = in + (top * s.in_w + left) * s.in_c;
         RATTI_UNROLL
         for (ky = 0; ky < s.kernel_h; ++ky) {

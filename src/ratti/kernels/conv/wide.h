@@ -1,7 +1,8 @@
 #include "../support/wide.h"
 #include "geometry.h"
 
-/* Convolution of int16 activations with int8 weights, straight from its definition; sums have 64 bits, or (rounding GENERAL) 32.
+/* Convolution of int16 activations with int8 weights, straight from its definition; sums have 64 bits, or (rounding
+   GENERAL) 32.
 
    weights: [out_c][kernel_h][kernel_w][in_c / groups]. `out` must not overlap `in`. */
 RATTI_INLINE void ratti_conv_wide(const int8_t *bytes_in, int8_t *bytes_out, const int8_t *weights,

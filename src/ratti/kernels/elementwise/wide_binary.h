@@ -1,6 +1,7 @@
 #include "binary.h"
 
-/* Any op of two int16 tensors, element by element, as binary.h does it. `out` may be an operand that is not repeated. */
+/* Any op of two int16 tensors, element by element, as binary.h does it. `out` may be an operand that is not
+   repeated. */
 RATTI_INLINE void ratti_wide_binary(const int8_t *const *inputs, int8_t *bytes_out, int32_t row_begin, int32_t row_end,
                                     const ratti_binary_sizes s)
 {

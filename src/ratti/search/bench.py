@@ -1,0 +1,115 @@
+"""What candidates are evaluated with, in whatever process that happens; and the tasks that are sent there."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..types import Shape
+from .budget import Budget, broken
+from .cost import Cost, CostModel
+from .spaces import Choice, Space
+
+if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..train import TrainConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """One of these is in every worker: it is sent once, tasks are sent often.
+
+    `datasets` holds the data in each shape that the space's nets take; `folder` is the search's own.
+    """
+
+    space: Space
+    costs: CostModel
+    budget: Budget
+    datasets: Mapping[Shape, Dataset]
+    config: TrainConfig
+    folder: Path
+
+    def dataset(self, choice: Choice) -> Dataset:
+        return self.datasets[self.space.shape(choice)]
+
+
+class Task(ABC):
+    """A piece of work for a worker: plain data, and what to do with a bench."""
+
+    @abstractmethod
+    def run(self, bench: Bench) -> Any:
+        """Does it. The result must be plain data too."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a candidate. `cost` is None where the least memory that it takes is over a limit already;
+    `accuracy` (of the validation part, a share) where any limit is broken: such nets are not trained.
+    """
+
+    excess: Mapping[str, float]
+    cost: Cost | None = None
+    accuracy: float | None = None
+    seconds: float = 0.0
+    cost_seconds: float = 0.0  # of them, to find out the cost
+    epoch_seconds: float = 0.0  # of training, about
+
+    @property
+    def fits(self) -> bool:
+        return not broken(self.excess)
+
+
+def hopeless(space: Space, choice: Choice, budget: Budget) -> bool:
+    """True where a single activation is over the RAM, or the weights at a byte each are over the flash: no plan that
+    runs layer by layer can help that. It says so in a millisecond.
+    """
+    spec = space.spec(choice)
+    shapes = (s for _, layer, taken in spec.layers for s in (*taken, layer.output_shape(*taken)))
+    largest = max(math.prod(s) for s in shapes)
+    return largest > budget.ram or spec.parameters > budget.flash
+
+
+def measured(bench: Bench, choice: Choice) -> Outcome:
+    """The candidate's cost, held against the limits; nothing is trained."""
+    start = time.monotonic()
+    spec = bench.space.spec(choice)
+    excess = bench.budget.excess_of_floor(*bench.costs.floor(spec))
+    if broken(excess):
+        return Outcome(excess, cost_seconds=time.monotonic() - start)
+    cost = bench.costs(spec)
+    return Outcome(bench.budget.excess(cost), cost, cost_seconds=time.monotonic() - start)
+
+
+@dataclass(frozen=True)
+class Evaluate(Task):
+    """Measures a candidate, and trains it for a short time where it is within all limits."""
+
+    choice: Choice
+    seed: int
+
+    def run(self, bench: Bench) -> Outcome:
+        from ..train import train
+
+        start = time.monotonic()
+        outcome = measured(bench, self.choice)
+        if not outcome.fits:
+            return outcome
+        config = replace(bench.config, seed=self.seed)
+        trained = train(bench.space.spec(self.choice), bench.dataset(self.choice), config, progress=False)
+        return replace(outcome, accuracy=trained.val.accuracy, seconds=time.monotonic() - start,
+                       epoch_seconds=trained.seconds / len(trained.history))
+
+
+@dataclass(frozen=True)
+class Measure(Task):
+    """Costs of several candidates, held against the limits."""
+
+    choices: tuple[Choice, ...]
+
+    def run(self, bench: Bench) -> list[Outcome]:
+        return [measured(bench, c) for c in self.choices]

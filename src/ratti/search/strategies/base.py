@@ -1,0 +1,43 @@
+"""What a strategy is: it names the next candidate and says how it is evaluated."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..bench import Evaluate, Task
+from ..spaces import Choice
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from ..study import Search
+
+
+class Strategy(ABC):
+    """One search by one strategy; `search` gives the space, the trials so far, the workers and the time left."""
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+
+    def sampler(self) -> BaseSampler | None:
+        """Optuna's sampler, where the strategy is one; its proposals are then taken as they come."""
+        return None
+
+    def prepare(self) -> None:  # noqa: B027  # most strategies have nothing to prepare
+        """What comes before the first candidate. It must go on where it was when the search is resumed."""
+
+    @abstractmethod
+    def propose(self) -> Choice | None:
+        """The next candidate, which no trial has had; None where there is nothing left to try."""
+
+    def task(self, choice: Choice, number: int) -> Task:
+        """How the candidate of trial `number` is evaluated; its result is an `Outcome`."""
+        return Evaluate(choice, self.search.seed)
+
+    def told(self) -> dict[str, Any]:
+        """What the strategy has to say of itself, for the report: plain data."""
+        return {}

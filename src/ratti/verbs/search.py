@@ -1,0 +1,346 @@
+"""Data, a device and limits in; out come the best nets that were found: trained, int8, compiled and run whole."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import nets, targets
+from ..device import cache
+from ..errors import InputError, MissingDependencyError
+from ..meter import LayerMeter
+from ..recipe import ModelRecipe, Recipe, ptq_config, train_config
+from ..search import learned, spaces
+from ..search.bench import Bench, Task
+from ..search.budget import Budget
+from ..search.cost import CostModel
+from ..search.spaces import Choice
+from ..search.study import Search, Trial, infeasible
+from ..search.workers import Pool, open_pool
+from ..targets import Target
+from ..types import Shape
+from .build import build
+from .check import Limits, check
+from .export import check_folder
+
+if TYPE_CHECKING:
+    from ..data import Dataset
+
+SCHEMA = "ratti.search/1"
+SIDE = 64  # of pictures in a folder, where nothing is said
+SHARES = (0.5, 0.75, 1.0)  # of the largest size, that pictures are tried in
+LEAST_SIDE = 24  # smaller pictures stay as they are
+FINAL_EPOCHS = 25  # of a finalist, that time is kept for
+MOST_EPOCHS = 60
+USEFUL = 0.85  # of the best accuracy: nets of the front below it are finished last
+WHOLE_SECONDS = 12.0  # to compile, run and bundle a finalist, about
+COMPARED = 200  # nets that are ranked on a second device
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """How to search. `minutes` is for all of it, final training included; `trials` a limit of another kind."""
+
+    minutes: float = 20.0
+    space: str | None = None
+    strategy: str = "tiny_nas"
+    workers: str = "2"
+    seed: int = 0
+    resume: bool = False
+    out: Path | None = None
+    size: int | None = None
+    epochs: int = 6
+    finalists: int = 3
+    trials: int | None = None
+    max_instructions: int | None = None
+    compare: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.minutes) and self.minutes > 0):
+            raise InputError(f"--minutes {self.minutes:g}: a search takes more than 0 minutes")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A net of the front, measured whole. Accuracies are shares: of the test part, and of the validation part."""
+
+    net: str
+    path: str
+    accuracy: float
+    val_accuracy: float  # when it was chosen
+    ram: int
+    flash: int
+    instructions: int
+    latency_ms: float | None
+    energy_uj: float | None
+    choice: Choice
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The front, most accurate first, and what the search learned. `reasons` say why there is none."""
+
+    study: str
+    target: str
+    space: str
+    strategy: str
+    limits: dict[str, Any]
+    trials: int
+    within_limits: int
+    failed: int
+    seconds: float
+    costs_per_second: float
+    front: tuple[Found, ...]
+    points: tuple[dict[str, Any], ...]  # of every net that was trained: accuracy (validation) against its work
+    options: tuple[learned.Option, ...]
+    ranks: dict[str, Any] | None
+    told: dict[str, Any]  # what the strategy says of itself
+    reasons: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary for `json.dumps`."""
+        rows = {"front": [vars(f) for f in self.front], "options": [vars(o) for o in self.options]}
+        return {"schema": SCHEMA, **vars(self), **rows}
+
+    def __str__(self) -> str:
+        from ..report import search as tables
+
+        return tables.search(self)
+
+
+def search(data: str | Path, target: str, limits: Limits | None = None, request: Request | None = None,
+           say: Say = lambda line: None) -> SearchResult:
+    """Searches nets for `data` on `target` within `limits` (those of the device where none is given).
+
+    The folder of the search holds the study, the nets (`nets/<net>` are bundles) and `report.json`; a search that was
+    killed goes on with `resume`. A budget that no net meets gives an empty front and the reason.
+
+    InputError: unknown names, limits without figures, a folder that holds another search. DataError: no usable data.
+    """
+    request, limits = request or Request(), limits or Limits()
+    device = targets.load(target)
+    name = re.sub(r"[^A-Za-z0-9]+", "_", Path(data).stem).strip("_") or "model"
+    out = request.out or Path("runs") / f"search-{name}-{target}"
+    check_folder(out)
+    started = time.monotonic()
+    job = _Job(str(data), name if not name[0].isdigit() else f"model_{name}", device, limits, request, out, say)
+    with open_pool(request.workers, job.bench) as pool:
+        return job.run(pool, started)
+
+
+class _Job:
+    """One call of `search`."""
+
+    def __init__(self, data: str, name: str, device: Target, limits: Limits, request: Request, out: Path,
+                 say: Say) -> None:
+        try:
+            from ..train import TrainConfig
+        except ImportError:
+            raise MissingDependencyError("torch", "train", "searching") from None
+        self.data, self.name, self.device, self.limits = data, name, device, limits
+        self.request, self.out, self.say = request, out, say
+        self.budget = Budget(
+            min(limits.ram_bytes or device.ram_bytes, device.ram_bytes),
+            min(limits.flash_bytes or device.flash_bytes, device.flash_bytes),
+            limits.latency_ms, limits.energy_uj, request.max_instructions)
+        self.datasets = _datasets(data, request.size)
+        first = next(iter(self.datasets.values()))
+        task = spaces.Task(tuple(self.datasets), first.classes, first.numbers)
+        self.space = spaces.load(request.space or spaces.suited(task, self.budget.ram), task)
+        # Waiting for flash takes ten times as long to count: only where a limit is held against it.
+        watched = limits.latency_ms is not None or limits.energy_uj is not None
+        figures = cache.folder() / "layers.sqlite"
+        costs = CostModel(device, LayerMeter(device, watched=watched), figures, self.budget.flash)
+        config = TrainConfig(epochs=request.epochs, seed=request.seed)
+        self.bench = Bench(self.space, costs, self.budget, self.datasets, config, out)
+
+    def run(self, pool: Pool, started: float) -> SearchResult:
+        request = self.request
+        identity = {"data": next(iter(self.datasets.values())).digest(), "target": self.device.id,
+                    "limits": str(self.budget), "space": self.space.id, "epochs": str(request.epochs)}
+        self.say(f"{self.space.id} space ({self.space.size:.3g} sets of choices), {request.strategy}, "
+                 f"{self.device.id}: {self.budget}")
+        impossible = infeasible(self.bench, pool, request.seed)
+        if impossible:
+            return self._kept(self._result(None, (), (str(impossible),), time.monotonic() - started))
+        search = Search(
+            self.bench, pool, request.strategy, seconds=request.minutes * 60, identity=identity, seed=request.seed,
+            resume=request.resume, reserve=lambda trials: self._reserve(trials, pool), most=request.trials,
+            say=self.say)
+        reasons: tuple[str, ...] = ()
+        found: tuple[Found, ...] = ()
+        search.run()
+        chosen = self._finalists(search, pool)
+        if chosen:
+            self._train(chosen, pool, request.minutes * 60 - search.spent)
+            found = self._finish(chosen)
+        if not found:
+            reasons = ("no net was found within the limits in this time: give it more --minutes",)
+        return self._kept(self._result(search, found, reasons, time.monotonic() - started))
+
+    def _kept(self, result: SearchResult) -> SearchResult:
+        """The result, written to the search's folder."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        part = self.out / ".report.json.part"
+        part.write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.replace(self.out / "report.json")
+        return result
+
+    def _reserve(self, trials: Sequence[Trial], pool: Pool) -> float:
+        """Seconds that the finalists will need, at most half of all."""
+        each = FINAL_EPOCHS * max((t.outcome.epoch_seconds for t in trials if t.fits), default=0.0)
+        rounds = math.ceil(self.request.finalists / pool.size)
+        return min(rounds * each + self.request.finalists * WHOLE_SECONDS, self.request.minutes * 30)
+
+    def _finalists(self, search: Search, pool: Pool) -> list[Trial]:
+        """Nets of the front that fit when they are compiled and run whole: the most accurate, then evenly spread over
+        those that are not much worse.
+        """
+        front = search.front()
+        useful = [t for t in front if t.accuracy >= USEFUL * front[0].accuracy]
+        waiting = [*useful, *(t for t in front if t not in useful)] if len(useful) < self.request.finalists else useful
+        chosen: list[Trial] = []
+        while waiting and len(chosen) < self.request.finalists:
+            wanted = self.request.finalists - len(chosen)
+            spread = {round(k * (len(waiting) - 1) / max(wanted - 1, 1)) for k in range(wanted)}
+            some = [waiting[k] for k in sorted(spread)]
+            waiting = [t for t in waiting if t not in some]
+            answers = pool.map([Whole(t.choice, self.device.id, self.limits) for t in some])
+            for trial, (fits, instructions, why) in zip(some, answers, strict=True):
+                most = self.request.max_instructions
+                if fits and (most is None or instructions <= most):
+                    chosen.append(trial)
+                else:
+                    self.say(f"trial {trial.number} does not fit when it is compiled whole: {why}")
+        return sorted(chosen, key=lambda t: -t.accuracy)
+
+    def _recipe(self, chosen: Sequence[Trial], epochs: int) -> Recipe:
+        """What `build` makes of the finalists."""
+        folder = self.out / "specs"
+        folder.mkdir(parents=True, exist_ok=True)
+        models = []
+        for trial in chosen:
+            spec = self.space.spec(trial.choice, f"{self.space.id}_{trial.number}")
+            path = folder / f"{spec.name}.yaml"
+            path.write_text(nets.to_yaml(spec), encoding="utf-8")
+            train = {"epochs": epochs, "seed": self.request.seed}
+            models.append(ModelRecipe(str(path), (self.device.id,), train))
+        texts = {"ram": f"{self.budget.ram}B", "flash": f"{self.budget.flash}B"}
+        if self.limits.latency_ms is not None:
+            texts["latency"] = f"{self.limits.latency_ms}ms"
+        if self.limits.energy_uj is not None:
+            texts["energy"] = f"{self.limits.energy_uj}uJ"
+        return Recipe(self.name, self.data, tuple(models), str(self.out / "nets"), texts)
+
+    def _train(self, chosen: Sequence[Trial], pool: Pool, left: float) -> None:
+        """Trains the finalists by all workers, where `build` finds them; as long as there is time."""
+        each = max(t.outcome.epoch_seconds for t in chosen)
+        rounds = math.ceil(len(chosen) / pool.size)
+        room = (left - len(chosen) * WHOLE_SECONDS) / rounds
+        plan = self.out / "final.json"  # a resumed search trains on, whatever time is left
+        if plan.exists() and json.loads(plan.read_text(encoding="utf-8"))["nets"] == [t.number for t in chosen]:
+            self.epochs = int(json.loads(plan.read_text(encoding="utf-8"))["epochs"])
+        else:
+            self.epochs = int(min(max(room / max(each, 1e-3), 2 * self.request.epochs), MOST_EPOCHS))
+            plan.write_text(json.dumps({"nets": [t.number for t in chosen], "epochs": self.epochs}), encoding="utf-8")
+        self.say(f"training {len(chosen)} finalists for {self.epochs} epochs")
+        recipe = self._recipe(chosen, self.epochs)
+        pool.map([Train(t.choice, m, str(self.out / "nets")) for t, m in zip(chosen, recipe.models, strict=True)])
+
+    def _finish(self, chosen: Sequence[Trial]) -> tuple[Found, ...]:
+        """Bundles of the finalists; those that break a limit as they were measured are not returned."""
+        built = build(self._recipe(chosen, self.epochs), self.say)
+        found = []
+        for trial, model in zip(chosen, built.models, strict=True):
+            (checked,) = model.checks
+            most = self.request.max_instructions
+            if not checked.fits or checked.instructions is None or (most and checked.instructions > most):
+                self.say(f"{model.net} is dropped: {'; '.join(checked.reasons) or 'too many instructions'}")
+                continue
+            found.append(Found(
+                Path(model.net).stem, model.bundle, model.accuracy_int8, trial.accuracy, checked.ram["total"],
+                checked.flash["total"], checked.instructions, checked.latency_ms, checked.energy_uj,
+                dict(trial.choice)))
+        return tuple(found)
+
+    def _result(self, search: Search | None, found: tuple[Found, ...], reasons: tuple[str, ...],
+                seconds: float) -> SearchResult:
+        trials = search.trials() if search else ()
+        points = [
+            {"trial": t.number, "accuracy": t.accuracy, **{k: v for k, v in asdict(t.outcome.cost).items()
+                                                            if k != "layers"}, "choice": dict(t.choice)}
+            for t in trials if t.fits and t.outcome.cost is not None
+        ]
+        return SearchResult(
+            study=str(self.out), target=self.device.id, space=self.space.id, strategy=self.request.strategy,
+            limits=vars(self.budget), trials=len(trials), within_limits=len(points),
+            failed=search.failed() if search else 0, seconds=round(seconds, 1),
+            costs_per_second=round(search.costs_per_second(), 2) if search else 0.0, front=found, points=tuple(points),
+            options=tuple(learned.options(self.space, trials)),
+            ranks=self._ranks(trials) if self.request.compare else None,
+            told=search.strategy.told() if search else {}, reasons=reasons)
+
+    def _ranks(self, trials: Sequence[Trial]) -> dict[str, Any] | None:
+        """The same nets on a second device: instructions on both, and the correlation of their ranks."""
+        other = targets.load(str(self.request.compare))
+        fit = [t for t in trials if t.fits and t.outcome.cost is not None][:COMPARED]
+        if len(fit) < 3:
+            return None
+        costs = CostModel(other, LayerMeter(other, watched=False), self.bench.costs.path)
+        there = [c.work for c in costs.many([self.space.spec(t.choice) for t in fit])]
+        here = [t.work for t in fit]
+        return {"target": other.id, "nets": len(fit), "correlation": learned.rank_correlation(here, there),
+                "work": [list(pair) for pair in zip(here, there, strict=True)]}
+
+
+@dataclass(frozen=True)
+class Whole(Task):
+    """Compiles a net with random weights and runs it whole: (fits, instructions, why not)."""
+
+    choice: Choice
+    target: str
+    limits: Limits
+
+    def run(self, bench: Bench) -> tuple[bool, int, str]:
+        found = check(nets.random_graph(bench.space.spec(self.choice)), self.target, self.limits)
+        return found.fits, found.instructions or 0, "; ".join(found.reasons)
+
+
+@dataclass(frozen=True)
+class Train(Task):
+    """Trains a finalist into the folder where `build` goes on with it."""
+
+    choice: Choice
+    model: ModelRecipe
+    out: str
+
+    def run(self, bench: Bench) -> float:
+        from ..train import train
+
+        spec = nets.read(Path(self.model.net))
+        work = Path(self.out) / ".work" / Path(self.model.net).stem
+        ptq_config(self.model)
+        trained = train(spec, bench.dataset(self.choice), train_config(self.model), run_dir=work, progress=False)
+        return trained.val.accuracy
+
+
+def _datasets(source: str, size: int | None) -> dict[Shape, Dataset]:
+    """The data in each shape that is tried, smallest first."""
+    from ..data import Kind, Options, load
+
+    first = load(source, Options((size, size)) if size else Options((SIDE, SIDE)) if Path(source).is_dir() else None)
+    if first.kind is not Kind.IMAGE or min(first.input_shape[:2]) < LEAST_SIDE:
+        return {first.input_shape: first}
+    found: dict[Shape, Dataset] = {}
+    for share in SHARES[:-1]:
+        side = tuple(max(8, round(n * share / 8) * 8) for n in first.input_shape[:2])
+        small = load(source, Options((side[0], side[1]), first.input_shape[2]))
+        found[small.input_shape] = small
+    return {**found, first.input_shape: first}

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+import ratti
 from ratti import cli, models, nets
 from ratti.errors import InputError
 from ratti.train import TrainConfig, predict
@@ -61,18 +66,22 @@ def test_a_student_learns_from_a_net_and_from_logits(folder: Path, tmp_path: Pat
 
 
 def test_the_ladder_leads_into_the_limits(folder: Path, tmp_path: Path) -> None:
-    whole = compress(folder, "digits", "stm32f446re", out=tmp_path / "whole", settings=SETTINGS)
-    assert [r.step for r in whole.ladder] == ["float", "ptq", "qat", "on stm32f446re, 359 samples"]
+    whole = compress(folder, "digits", "stm32f446re", out=tmp_path / "whole", settings=SETTINGS, zeros=0.8)
+    assert [r.step for r in whole.ladder] == ["float", "ptq", "qat", "sparse", "sparse ptq",
+                                              "on stm32f446re, 359 samples"]
+    assert whole.chosen in ("ptq", "qat") and "no gain on stm32f446re today" in whole.notes[0]
     assert whole.fits and whole.ladder[0].val == pytest.approx(json.loads((folder / "report.json").read_text())[
         "accuracy"])
     latency = whole.ladder[1].latency_ms
     assert latency is not None
     small = compress(folder, "digits", "stm32f446re", Limits(latency_ms=0.75 * latency), out=tmp_path / "small",
-                     settings=SETTINGS, sensitivity=True)
+                     settings=SETTINGS, sensitivity=True, max_drop=-100.0)
     steps = {r.step: r for r in small.ladder}
     assert list(steps)[:5] == ["float", "ptq", "pruned", "pruned ptq", "qat"] and not steps["ptq"].fits
     chosen = steps[small.chosen]
-    assert small.fits and chosen.fits and chosen.latency_ms is not None and chosen.latency_ms <= 0.75 * latency
+    assert not small.fits and "points lost on validation, over the limit of -100" in str(small)
+    assert small.drop == pytest.approx(100 * (steps["float"].val - chosen.val))
+    assert chosen.fits and chosen.latency_ms is not None and chosen.latency_ms <= 0.75 * latency
     assert chosen.instructions is not None and steps["ptq"].instructions is not None
     assert chosen.instructions < steps["ptq"].instructions
     assert small.ladder[-1].test == pytest.approx(chosen.test, abs=0.01)  # the firmware against torch's simulation
@@ -81,6 +90,36 @@ def test_the_ladder_leads_into_the_limits(folder: Path, tmp_path: Path) -> None:
     assert models.load(bundle).macs() < models.load(Path(whole.result.bundle)).macs()
     text = str(small)
     assert "layer alone in int8" in text and f"{small.chosen} ◄" in text and json.dumps(small.to_json())
+
+
+@pytest.mark.slow
+def test_a_killed_compression_goes_on_to_the_same_ladder(folder: Path, tmp_path: Path) -> None:
+    def words(out: str) -> list[str]:
+        return [sys.executable, "-m", "ratti", "compress", str(folder), "--data", "digits", "--target", "stm32f446re",
+                "--max-latency", "0.25ms", "--epochs", "12", "--quiet", "--out", str(tmp_path / out)]
+
+    process = subprocess.Popen(words("killed"), stdout=subprocess.DEVNULL)
+    checkpoint = tmp_path / "killed" / ".work" / "pruned" / "checkpoint.safetensors"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL and not (tmp_path / "killed" / "report.json").exists()
+    ladders = []
+    for out in ("killed", "whole"):
+        assert subprocess.run(words(out), stdout=subprocess.DEVNULL, check=False).returncode == 0
+        ladders.append(json.loads((tmp_path / out / "report.json").read_text())["ladder"])
+    assert ladders[0] == ladders[1]
+
+
+def test_the_functions_of_the_package_follow_each_other(folder: Path) -> None:
+    spec, module = trained_net(folder)
+    _, data = load_data("digits", str(folder / "net.yaml"))
+    pruned = ratti.prune(spec, module, lambda net: float(net.macs), 0.6)
+    taught = ratti.distill(pruned.spec, data, module, TrainConfig(epochs=3), initial=pruned.model, progress=False)
+    program = ratti.quantize(taught.model, data)
+    assert pruned.cost <= 0.6 * pruned.cost_before and taught.val.accuracy > 0.2
+    assert (predict(program, data, data.val).argmax(1) == data.val.y).mean() > taught.val.accuracy - 0.1
 
 
 def test_limits_out_of_reach_name_the_nearest(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

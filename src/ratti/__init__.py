@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .compress import prune as prune
     from .compress import quantize as quantize
+    from .train import distill as distill
     from .verbs.build import build as build
     from .verbs.check import check as check
     from .verbs.export import export as export
@@ -23,7 +24,7 @@ __version__ = "0.1.0"
 # `ratti train` and `ratti compress` are functions of `ratti.verbs`: the packages `train` and `compress` have the names.
 _FUNCTIONS = {
     "build": ".verbs.build", "check": ".verbs.check", "export": ".verbs.export", "search": ".verbs.search",
-    "verify": ".verbs.verify", "prune": ".compress", "quantize": ".compress",
+    "verify": ".verbs.verify", "distill": ".train", "prune": ".compress", "quantize": ".compress",
 }
 
 __all__ = ["__version__", *sorted(_FUNCTIONS)]

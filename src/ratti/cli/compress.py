@@ -17,6 +17,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", metavar="ID", required=True, help="the device (ratti targets lists them)")
     parser.add_argument("--teacher", metavar="FOLDER|LOGITS.npy", help="a trained net to learn from, or its logits")
     parser.add_argument("--sensitivity", action="store_true", help="also a table of what each layer costs in int8")
+    parser.add_argument("--max-drop", type=float, metavar="POINTS",
+                        help="points of the validation score that may be lost, such as 1.0")
+    parser.add_argument("--zeros", type=float, metavar="SHARE",
+                        help="also what pruning single weights to this share of zeros costs, and would gain in flash")
     parser.add_argument("--out", metavar="DIR", help="where the bundle goes (default: runs/NAME-compressed)")
     add_limits(parser)
     add_training(parser)
@@ -35,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out or f"runs/{identifier(arguments.data)}-compressed"
     result = compress(arguments.model, arguments.data, arguments.target, limits(arguments), out=out,
                       settings=training(arguments), options=loading(arguments), teacher=arguments.teacher,
-                      sensitivity=arguments.sensitivity, say=say, progress=not arguments.quiet)
+                      sensitivity=arguments.sensitivity, max_drop=arguments.max_drop, zeros=arguments.zeros,
+                      say=say, progress=not arguments.quiet)
     show(result, arguments.json)
     return 0 if result.fits else 1

@@ -11,6 +11,7 @@ for _noisy in ("torchao", "torch.utils._pytree"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
 
 try:
+    from .magnitude import Sparse, Storage, sparsify, storage
     from .ptq import Observer, PtqConfig, export, quantize, quantize_program
     from .qat import Qat, QatConfig, qat
     from .quantizer import Int8Quantizer
@@ -20,4 +21,5 @@ except ModuleNotFoundError as _error:
     raise MissingDependencyError(_error.name or "torchao", "train", "quantization") from None
 
 __all__ = ["Importance", "Int8Quantizer", "LayerSensitivity", "Observer", "Pruned", "PtqConfig", "Qat", "QatConfig",
-           "Sensitivity", "export", "prune", "qat", "quantize", "quantize_program", "sensitivity", "sliced"]
+           "Sensitivity", "Sparse", "Storage", "export", "prune", "qat", "quantize", "quantize_program", "sensitivity",
+           "sliced", "sparsify", "storage"]

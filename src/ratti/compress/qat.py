@@ -8,21 +8,21 @@ quantizer is that of `ptq`, so the exported integers are those that training saw
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.fx import GraphModule
 from torchao.quantization.pt2e import FakeQuantize
 from torchao.quantization.pt2e.observer import MovingAverageMinMaxObserver, PerChannelMinMaxObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from ..data import Dataset, Score
-from ..train import Distillation, Goal, ModelTeacher, TrainConfig, fit, tensors, threads
+from ..train import Distillation, Goal, ModelTeacher, TrainConfig, digest, fit, tensors, threads
 from ..types import Quant
+from .magnitude import hold_zeros
 from .ptq import PtqConfig, calibration_samples, export
 from .quantizer import SMALLEST_WEIGHT_SCALE, Int8Quantizer
 
@@ -39,6 +39,7 @@ class QatConfig:
     distill: bool = True  # the float net teaches (Mishra & Marr 2018, "Apprentice", section 4)
     balanced: bool = False
     class_weights: bool = False
+    keep_zeros: bool = True  # weights that are 0 stay 0: those of a net that `magnitude` made sparse
     seed: int = 0
     threads: int = 1
 
@@ -71,9 +72,11 @@ def qat(model: nn.Module, dataset: Dataset, config: QatConfig | None = None, *, 
         with torch.no_grad():
             for batch in calibration_samples(dataset, PtqConfig(seed=config.seed)).batches(config.batch_size):
                 prepared(*tensors(dataset, batch))
+    if config.keep_zeros:
+        hold_zeros(p for p in prepared.parameters() if p.ndim > 1)
     if goal is None and config.distill:
         goal = Distillation(ModelTeacher(model.eval()))
-    identity = {"net": _digest(model.state_dict()), "qat": json.dumps(asdict(config))}
+    identity = {"net": digest(model.state_dict()), "qat": json.dumps(asdict(config))}
     fitted = fit(prepared, dataset, config.train, identity=identity, run_dir=run_dir, goal=goal, progress=progress)
     return Qat(convert_pt2e(prepared), fitted.val, fitted.seconds)
 
@@ -87,10 +90,3 @@ def prepare(model: nn.Module, dataset: Dataset, input_quant: Quant | None) -> Gr
     for parameter in prepared.parameters():
         parameter.requires_grad_(True)  # biases that folding made come without
     return prepared
-
-
-def _digest(state: dict[str, Tensor]) -> str:
-    sha = hashlib.sha256()
-    for value in state.values():
-        sha.update(value.detach().contiguous().numpy().tobytes())
-    return sha.hexdigest()

@@ -9,10 +9,12 @@ try:
 except ImportError:
     raise MissingDependencyError("torch", "train", "training") from None
 
+from ._distill import distill
 from .config import Optimizer, TrainConfig
 from .goals import CrossEntropy, Distillation, FeatureMatching, Goal, ModelTeacher, StoredTeacher
 from .loop import Fitted, Trained, evaluate, fit, predict, tensors, threads, train
 from .state import Epoch
+from .weights import digest
 from .weights import load as load_weights
 from .weights import save as save_weights
 
@@ -28,6 +30,8 @@ __all__ = [
     "StoredTeacher",
     "TrainConfig",
     "Trained",
+    "digest",
+    "distill",
     "evaluate",
     "fit",
     "load_weights",

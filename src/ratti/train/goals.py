@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from ..errors import InputError
 from ..types import Array
+from .weights import digest
 
 
 class Goal(Protocol):
@@ -61,10 +62,7 @@ class ModelTeacher:
 
     @property
     def identity(self) -> str:
-        sha = hashlib.sha256()
-        for value in self.model.state_dict().values():
-            sha.update(value.detach().contiguous().numpy().tobytes())
-        return sha.hexdigest()
+        return digest(self.model.state_dict())
 
     def __call__(self, inputs: tuple[Tensor, ...], index: Array) -> Tensor:
         with torch.no_grad():

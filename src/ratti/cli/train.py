@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
-from ._common import front_end, show, whole
+from ._common import front_end, show, teller, whole
 
 HELP = "train a float net on data, alone or taught by another; compress and build go on from it"
 
@@ -62,10 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..recipe import identifier
     from ..verbs.train import train
 
-    def say(line: str) -> None:
-        if not arguments.quiet:
-            print(line, file=sys.stderr, flush=True)
-
+    say = teller(arguments.quiet)
     out = arguments.out or f"runs/{identifier(arguments.data)}-train"
     result = train(arguments.data, arguments.net, out, training(arguments), options=loading(arguments),
                    teacher=arguments.teacher, temperature=arguments.temperature, share=arguments.share, say=say,

@@ -24,7 +24,7 @@ from .types import Array, How
 WATCHED_INSTRUCTIONS = 1e8  # above, the watched run (upper end of cycles, alignment) would take a minute or more
 MAX_INSTRUCTIONS = 2e9  # above, emulating one inference would take minutes
 SECONDS = 120.0  # for one inference
-TRADES = 5  # of RAM for instructions, that are measured
+TRADES = 6  # of RAM for instructions, that are measured
 TRIES = 3  # to meet a limit on RAM: the stack is known only when a plan has run
 
 

@@ -140,7 +140,8 @@ def works(sets: list[str], seeds: list[int], out: Path, epochs: int | None) -> I
             for data in sets:
                 s = SETTINGS[data]
                 run, teacher = ((s.nets[0], None), (s.student, s.teacher), (s.nets[1], None))[kind]
-                yield from (Work(data, run, seed, out, fold, teacher, epochs) for fold in s.folds)
+                folds = s.folds[len(s.folds) > 1 and not teacher :]  # known speakers judge the best net alone
+                yield from (Work(data, run, seed, out, fold, teacher, epochs) for fold in folds)
 
 
 def follow(work: Work) -> str:

@@ -181,8 +181,9 @@ def _compressed(work: Work) -> list[Step]:
     whole = Distillation(ModelTeacher(trained.model))
     smaller = prune(trained.spec, trained.model, devices.instructions(work.out), HALF, importance=Importance.TAYLOR,
                     dataset=dataset, seed=work.seed)
-    again = train(smaller.spec, dataset, work.train(run, 0.5), run_dir=work.folder / "pruned", initial=smaller.model,
-                  progress=False, goal=whole)
+    longer = dataclasses.replace(work.train(run), learning_rate=work.settings.rate / 2)
+    again = train(smaller.spec, dataset, longer, run_dir=work.folder / "pruned", initial=smaller.model, progress=False,
+                  goal=whole)
     steps.append(_float(work, "pruned", again))
     steps.append(_qat(work, "pruned qat", again.model))
     config = work.train(run, 0.5)

@@ -1,4 +1,4 @@
-"""ExecuTorch on Cortex-M: what its passes lower, run by its own definitions of the kernels. Needs another environment."""
+"""ExecuTorch on Cortex-M: what its passes lower, run by its own definitions of the kernels, in another environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import toys
-from engines import differences, largest_difference, smallest, supported_cases
+from engines import differences, each_family, family_net, largest_difference, supported_cases
 from ratti import nets, ops, runtimes
 from ratti.errors import MissingDependencyError, UnsupportedError
 from ratti.formats import tflite
@@ -52,10 +52,10 @@ def test_a_whole_net_is_cmsis_nn_alone(cortex_m: Engine, graph: Graph, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", nets.families())
-def test_every_family(cortex_m: Engine, family: str) -> None:
+@each_family
+def test_every_family(cortex_m: Engine, family: str, whole: bool) -> None:
     """Float kernels (hard swish, unlike scales) may round otherwise; nothing else does."""
-    net = nets.random_graph(nets.spec(smallest(family)))
+    net = family_net(family, whole)
     assert largest_difference(cortex_m, net) <= 1
 
 

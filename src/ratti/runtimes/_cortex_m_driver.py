@@ -1,8 +1,8 @@
 """Run by the Python of another environment (`cortex_m.py` says which). This file imports nothing of ratti.
 
-`export PROGRAM.pt2 CPU MODEL.pte` lowers a Q/DQ program with ExecuTorch's Cortex-M passes, writes the model and prints, as
-one line of JSON, how often it calls each kernel. `run PROGRAM.pt2 CPU` runs the lowered program in Python, by ExecuTorch's
-own definitions of the kernels: codes come in and go out as bytes, one inference after the other.
+`export PROGRAM.pt2 CPU MODEL.pte` lowers a Q/DQ program with ExecuTorch's Cortex-M passes, writes the model and prints,
+as one line of JSON, how often it calls each kernel. `run PROGRAM.pt2 CPU` runs the lowered program in Python, by
+ExecuTorch's own definitions of the kernels: codes come in and go out as bytes, one inference after the other.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import json
 import os
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 # Moves codes, where one quantization reaches through: the passes then take away what dequantizes and quantizes.
-MOVES = """cat constant_pad_nd permute_copy select_copy slice_copy split_with_sizes_copy squeeze_copy unsqueeze_copy
-view_copy""".split()
+MOVES = ("cat", "constant_pad_nd", "permute_copy", "select_copy", "slice_copy", "squeeze_copy", "unsqueeze_copy",
+         "view_copy")
 PAIRS = ("add", "sub", "mul", "minimum", "maximum")  # computed on two operands of one shape
 COMPUTES = ("convolution", "linear", "avg_pool2d", "max_pool2d", "sigmoid", "tanh", "_softmax", *PAIRS)
 SAME = ("avg_pool2d", "max_pool2d", "minimum", "maximum", *MOVES)  # keep the quantization of what they read
@@ -30,8 +31,7 @@ def export(program: str, cpu: str, path: str) -> None:
     edge = _lowered(program, cpu)
     nodes = edge.exported_program().graph.nodes
     calls = Counter(str(n.target._schema.name) for n in nodes if hasattr(n.target, "_schema"))
-    with open(path, "wb") as file:
-        file.write(edge.to_executorch().buffer)
+    Path(path).write_bytes(edge.to_executorch().buffer)
     print(json.dumps(dict(sorted(calls.items()))))
 
 
@@ -49,7 +49,7 @@ def run(program: str, cpu: str) -> None:
         if not codes[0]:
             return
         flat = [torch.from_numpy(np.frombuffer(c, np.int8).copy()) for c in codes]
-        for y in module(*(x.reshape(shapes[name]) for x, name in zip(flat, names))):
+        for y in module(*(x.reshape(shapes[name]) for x, name in zip(flat, names, strict=True))):
             answers.write(y.contiguous().numpy().tobytes())
         answers.flush()
 
@@ -81,7 +81,7 @@ def _mark(graph: Any) -> None:
 
 
 def _is_integer(node: Any) -> bool:
-    """Whether CMSIS-NN computes this node on codes: its operands are dequantized, its result is quantized, as it can."""
+    """Whether CMSIS-NN computes this node on codes: its operands are dequantized, its result quantized as it can."""
     name, after = _name(node), list(node.users)
     if name not in COMPUTES and name not in MOVES:
         return False

@@ -1,7 +1,7 @@
-"""ExecuTorch on Cortex-M: the Q/DQ program lowered to CMSIS-NN's kernels by ExecuTorch's own passes. No core runs it here.
+"""ExecuTorch on Cortex-M: the Q/DQ program lowered to CMSIS-NN's kernels by ExecuTorch's own passes. No core runs it.
 
-The passes need packages of other versions than ratti's, so they live in an environment of their own: `INSTALL` makes it.
-Run in Python there, by ExecuTorch's definitions of those kernels, the lowered program shows whether its codes are right.
+The passes need packages of other versions than ratti's, so they live in an environment of their own; `INSTALL` makes
+it. Run in Python there, by ExecuTorch's definitions of the kernels, the program shows whether its codes are right.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def supports(graph: Graph, variant: str = DEFAULT) -> str:
 
 
 def export(graph: Graph, variant: str = DEFAULT) -> Files:
-    """The program, and as JSON the kernels that it calls: firmware links these. UnsupportedError where a pass refuses."""
+    """The program, and as JSON the kernels that firmware must link. UnsupportedError where a pass refuses."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         command = [*_command(graph, folder, "export", variant), "model.pte"]
@@ -128,4 +128,4 @@ def _refused(graph: Graph, code: int, said: str) -> Exception:
 def _python() -> str | None:
     """The Python that RATTI_CORTEX_M names; made absolute without following the link that a venv's Python is."""
     found = shutil.which(os.environ.get(VARIABLE) or "")
-    return os.path.abspath(found) if found else None
+    return str(Path(found).absolute()) if found else None

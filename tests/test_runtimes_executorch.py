@@ -9,7 +9,7 @@ import pytest
 
 import toys
 from cases import all_cases
-from engines import differences, engine, smallest, supported_cases
+from engines import differences, each_family, engine, family_net, supported_cases
 from ratti import nets, ops, runtimes
 from ratti.formats import tflite
 from ratti.graph import interpreter
@@ -86,10 +86,10 @@ def test_export(tmp_path: Path) -> None:
     assert path.name == "micro_1_0_8.pte" and path.read_bytes()[4:6] == b"ET"
 
 
-@pytest.mark.parametrize("family", nets.families())
-def test_every_family(family: str) -> None:
+@each_family
+def test_every_family(family: str, whole: bool) -> None:
     engine("executorch")
-    graph = nets.random_graph(nets.spec(smallest(family)))
+    graph = family_net(family, whole)
     assert verify(graph, runtimes=["executorch"], count=6).passes
 
 
@@ -97,7 +97,7 @@ def test_every_family(family: str) -> None:
 @pytest.mark.parametrize("family", nets.families())
 def test_every_family_is_one_delegate(family: str) -> None:
     engine("executorch")
-    assert set(_calls(nets.random_graph(nets.spec(smallest(family))))) <= {"executorch_call_delegate", "getitem"}
+    assert set(_calls(family_net(family, whole=True))) <= {"executorch_call_delegate", "getitem"}
 
 
 @pytest.mark.slow

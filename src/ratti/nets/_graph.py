@@ -13,7 +13,6 @@ from ..graph.ir import Graph
 from ..ops.add import Add as AddOp
 from ..ops.average_pool2d import AveragePool2D
 from ..ops.base import Activation as OpActivation
-from ..ops.base import Operand
 from ..ops.concat import Concat as ConcatOp
 from ..ops.conv2d import Conv2D
 from ..ops.depthwise_conv2d import DepthwiseConv2D
@@ -27,7 +26,7 @@ from ..ops.requantize import Requantize
 from ..ops.reshape import Reshape
 from ..ops.slice import Slice
 from ..ops.transpose import Transpose
-from ..types import DType, Quant, Shape, TensorType
+from ..types import Array, DType, Quant, Shape, TensorType
 from ._joins import Add, Channels, Concat, GlobalMean, Scale, Shuffle
 from ._layers import INPUT, NUMBERS, Activation, Conv, Fc, Flatten, Layer, Mean, Pool, PoolKind
 from ._spec import NetSpec
@@ -42,15 +41,16 @@ def random_graph(spec: NetSpec, seed: int = 0) -> Graph:
     return _Writer(spec, seed).run()
 
 
-def random_weights(rng: np.random.Generator, shape: Shape, axis: int, scale: float) -> tuple[Operand, Operand]:
-    """Weights with output channels along `axis` for an input of `scale`, and biases (He et al. 2015)."""
+def random_weights(
+    rng: np.random.Generator, shape: Shape, axis: int, scale: float
+) -> tuple[tuple[Array, Quant], tuple[Array, Quant]]:
+    """Weights with output channels along `axis` for an input of `scale`, and biases (He et al. 2015): int8, int32."""
     outputs = shape[axis]
     fan_in = math.prod(shape) // outputs
     codes = np.clip(np.rint(rng.normal(0, 42, shape)), -127, 127).astype(np.int8)
     scales = rng.uniform(0.8, 1.2, outputs) * math.sqrt(2 / fan_in) / 42
     biases = rng.integers(-500, 500, outputs).astype(np.int32)
-    return (Operand(TensorType(shape, DType.INT8, Quant.per_channel(scales, axis)), codes),
-            Operand(TensorType((outputs,), DType.INT32, Quant.per_channel(scales * scale, 0)), biases))
+    return (codes, Quant.per_channel(scales, axis)), (biases, Quant.per_channel(scales * scale, 0))
 
 
 class _Writer:
@@ -89,8 +89,8 @@ class _Writer:
     def constants(self, name: str, shape: Shape, axis: int, x: str) -> tuple[str, str]:
         """Weights with output channels along `axis`, and biases."""
         drawn = random_weights(self._rng, shape, axis, self.builder.type(x).scale)
-        weight, bias = (self.builder.constant(f"{name}_{role}", o.data, o.type.quant)
-                        for role, o in zip(("weight", "bias"), drawn, strict=True))
+        weight, bias = (self.builder.constant(f"{name}_{role}", codes, quant)
+                        for role, (codes, quant) in zip(("weight", "bias"), drawn, strict=True))
         return weight, bias
 
 

@@ -225,7 +225,10 @@ def canonical(work: Work) -> Work:
     assert axis is not None
     text = repr((work.op, x.type, shape, work.outputs))
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little"))
-    return replace(work, operands=(x, *random_weights(rng, shape, axis, x.type.scale)[: len(constants)]))
+    drawn = random_weights(rng, shape, axis, x.type.scale)
+    weights = tuple(replace(o, type=replace(o.type, quant=quant), data=data)
+                    for o, (data, quant) in zip(constants, drawn, strict=False))
+    return replace(work, operands=(x, *weights))
 
 
 def description(step: Step) -> tuple[str, str, str, str, str]:

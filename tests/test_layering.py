@@ -34,7 +34,7 @@ ORDER = (
     "train",
     "compress",
     "search llm",
-    "models samples",
+    "models samples duty",
     "recipe",
     "report",
     "verbs",

@@ -20,6 +20,7 @@ from ratti import nets, targets
 from ratti.cli import main
 from ratti.deploy import prepare
 from ratti.device import cores, roofline
+from ratti.duty import Duty, life_hours
 from ratti.errors import InputError
 from ratti.formats import tflite
 from ratti.plan import Patches, make_plans
@@ -27,7 +28,6 @@ from ratti.plan.memory import Tenant, tenants
 from ratti.report import html
 from ratti.report.html import kinds
 from ratti.report.html.markup import VOID, Markup, tag
-from ratti.report.html.sections.energy import life_hours
 from ratti.report.html.sections.examples import png
 from ratti.verbs.check import check
 from ratti.verbs.report import report
@@ -281,6 +281,22 @@ def test_battery_life() -> None:
     # 3,600 µJ once an hour is 1 µW on average; 1 mAh at 1 V is 1 mWh: 1,000 h. 1 µA at rest doubles the load.
     assert life_hours(3600, 1, 1, 1) == pytest.approx(1000)
     assert life_hours(3600, 1, 1, 1, 1) == pytest.approx(500)
+
+
+def test_battery_life_at_the_duty_cycle_of_a_recipe(bundle: Path, figures: dict[str, Any]) -> None:
+    file = bundle / "report.json"
+    duty = Duty("10 min", "2400 mAh", rest="5 uA")
+    life = duty.life(targets.load(TARGET), figures["energy_uj"], figures["latency_range_ms"], {})
+    told = {**json.loads(file.read_text()), "duty": vars(duty), "battery": [life.to_json()]}
+    file.write_text(json.dumps(told))
+    page = report(bundle).read_text()
+    assert 'data-value="6"' in page and 'name="mah" value="2400"' in page and "at rest 5 uA" in page
+    none = duty.life(targets.load("rp2040"), None, (1.0, None), {})
+    file.write_text(json.dumps({**told, "battery": [{**none.to_json(), "target": TARGET}]}))
+    assert "no power: no power figure" in report(bundle).read_text()
+    file.write_text(json.dumps({**told, "duty": {"every": 7}}))
+    with pytest.raises(InputError, match="damaged"):
+        report(bundle)
 
 
 def test_png(rng: np.random.Generator, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@
     options: {window: 128, hop: 64}    # of loading: window, hop, seconds, hold_out, val_share, test_share, seed
     limits: {ram: 64KiB, latency: 50ms}
     skip_damaged: false                # leave out pictures that cannot be read, and name them
+    duty: {every: 10 min, battery: 2400 mAh}  # also volts, rest (5 uA), active (24 mA): battery life in card and report
     optimize: auto                     # speed, size, or speed where it fits and size where it does not
     out: runs/digits
 """
@@ -31,6 +32,7 @@ import yaml
 
 from . import features, nets, registry, targets
 from .data.options import Options
+from .duty import Duty
 from .errors import InputError, MissingDependencyError
 
 OPTIMIZE = ("auto", "speed", "size")
@@ -72,6 +74,7 @@ class Recipe:
     skip_damaged: bool = False
     front_end: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    duty: Duty | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z_]\w*", self.name, re.ASCII):

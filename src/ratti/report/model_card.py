@@ -66,6 +66,7 @@ def text(recipe: Recipe, spec: NetSpec, dataset: Dataset, result: ModelResult) -
         "RAM is arena, static data and stack; flash is the whole linked image; instructions are counted on the "
         "emulated core, times are priced by a cited timing table from no wait states to the flash as the part is "
         "configured.",
+        *_battery(result),
         "",
         "## Use",
         "",
@@ -85,6 +86,21 @@ def text(recipe: Recipe, spec: NetSpec, dataset: Dataset, result: ModelResult) -
         "",
     ]
     return "\n".join(lines)
+
+
+def _battery(result: ModelResult) -> list[str]:
+    """Battery life at the recipe's duty cycle, where it names one."""
+    if result.duty is None:
+        return []
+    lines = ["", "## Battery life", "", f"For {result.duty}: the core at work, no sensor, no radio, no "
+             "regulator.", "", "| device | energy of an inference | on average | lasts | how |",
+             "| --- | --- | --- | --- | --- |"]
+    for life in result.battery:
+        energy = "no figure" if life.energy_uj is None else f"{figure(life.energy_uj)} µJ"
+        mean = "no figure" if life.average_uw is None else f"{figure(life.average_uw)} µW"
+        lines.append(f"| {targets.load(life.target).name} | {energy} | {mean} | {life.words} "
+                     f"| {life.how}: {life.about} |")
+    return lines
 
 
 def _milliseconds(span: tuple[float, float | None] | None) -> str:

@@ -368,7 +368,8 @@ def build(result: BuildResult) -> str:
             ))
     table = grid(columns, rows, drop=("float", "net", "on device"))
     reasons = [Text(f"✗ {c.target}: {r}", style="red") for m in result.models for c in m.checks for r in c.reasons]
-    where = [Text(f"bundle: {m.bundle}") for m in result.models]
+    where = [Text(f"battery: {life.target}, {m.duty}: {life}") for m in result.models for life in m.battery]
+    where += [Text(f"bundle: {m.bundle}") for m in result.models]
     first = result.models[0]
     target = first.checks[0].target
     steps = [

@@ -16,6 +16,7 @@ import yaml
 
 from .. import features, nets, targets
 from ..deploy import deploy, outputs_of
+from ..duty import Duty, Life
 from ..errors import InputError
 from ..formats import tflite
 from ..graph import interpreter
@@ -69,6 +70,8 @@ class ModelResult:
     confusion: tuple[tuple[int, ...], ...]  # of the int8 model on the test set: rows are classes, columns are answers
     device: tuple[DeviceAccuracy, ...]
     checks: tuple[CheckResult, ...]
+    battery: tuple[Life, ...] = ()  # on each device, where the recipe names a duty cycle
+    duty: Duty | None = None
 
     @property
     def accuracy(self) -> dict[str, float | None]:
@@ -86,6 +89,8 @@ class ModelResult:
             "accuracy": self.accuracy,
             "device": [vars(d) for d in self.device],
             "checks": [c.to_json() for c in self.checks],
+            "battery": [life.to_json() for life in self.battery],
+            "duty": None if self.duty is None else vars(self.duty),
         }
 
 
@@ -246,6 +251,8 @@ class Job:
             confusion=_confusion(outputs, test.y, self.dataset.classes),
             device=device,
             checks=tuple(checks),
+            battery=tuple(self._life(c) for c in checks) if self.recipe.duty else (),
+            duty=self.recipe.duty,
         )
         with _new_folder(bundle) as folder:
             tflite.write(graph, folder / "model.tflite")
@@ -264,6 +271,13 @@ class Job:
             (folder / "model_card.md").write_text(card, encoding="utf-8")
             report(folder)
         return result
+
+    def _life(self, checked: CheckResult) -> Life:
+        assert self.recipe.duty is not None
+        whole = checked.whole
+        front = checked.front_end.absent if checked.front_end else {}
+        return self.recipe.duty.life(targets.load(checked.target), whole.energy_uj, whole.latency_range_ms,
+                                     {**front, **checked.absent})
 
     def _own_recipe(self) -> Recipe:
         return dataclasses.replace(self.recipe, models=(self.model,))

@@ -88,7 +88,7 @@ def _about(run: Run) -> Markup:
 def _model(number: int, model: Model, tested: int | None, several: bool) -> Markup:
     """A net: its accuracy, then each device, the first one open."""
     title = tag("h2", model.name, tag("small", _size(model))) if several or model.result else None
-    devices = [_device(f"d{number}-{k}", check, k == 0) for k, check in enumerate(model.checks)]
+    devices = [_device(f"d{number}-{k}", check, k == 0, model.result) for k, check in enumerate(model.checks)]
     return tag("article", title, accuracy(model, tested), devices)
 
 
@@ -97,7 +97,7 @@ def _size(model: Model) -> str:
     return "" if result is None else f"{result['parameters']:,} parameters, {result['macs']:,} MACs"
 
 
-def _device(anchor: str, check: Json, is_open: bool) -> Markup:
+def _device(anchor: str, check: Json, is_open: bool, result: Json | None) -> Markup:
     device = targets.load(check["target"])
     fits, sums = bool(check["fits"]), totals(check)
     about: list[Child] = [tag("strong", device.name), tag("span", "fits" if fits else "does not fit",
@@ -106,7 +106,8 @@ def _device(anchor: str, check: Json, is_open: bool) -> Markup:
     about.append(tag("span", f"{sums['ram']:,} B RAM, {sums['flash']:,} B flash"
                              + (f", {work:,} instructions" if work is not None else ""), class_="dim"))
     advice = [tag("p", f"→ {line}", class_="advice") for line in check.get("advice", ())]
-    parts = (advice, front_end(check), memory(check), layers(check), roofline(check), energy(check), origins(check))
+    parts = (advice, front_end(check), memory(check), layers(check), roofline(check), energy(check, result),
+             origins(check))
     return tag("details", tag("summary", about), parts, id=anchor, open=is_open)
 
 

@@ -158,15 +158,15 @@ def test_foreign_models(end: str) -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (nn.Sequential(nn.Conv2d(1, 2, 1), nn.Sigmoid()), r"1 \(sigmoid\): the op aten.sigmoid.default .*supported: "),
-        (nn.AvgPool2d(3, 1, 1), r"avg_pool2d: average pooling with .*padding that counts"),
+        (nn.Sequential(nn.Conv2d(1, 2, 1), nn.GELU()), r"1 \(gelu\): the op aten.gelu.default .*supported: "),
+        (nn.AvgPool2d(3, 1, ceil_mode=True), r"avg_pool2d: average pooling with ceil_mode"),
         (nn.MaxPool2d(3, ceil_mode=True), "max pooling with dilation or ceil_mode"),
         (nn.Hardtanh(-1, 1), "only 0 to 6 is supported"),
         (nn.AdaptiveAvgPool2d(2), "only to 1x1 is supported"),
         (nn.ZeroPad2d(-1), "by 0 or more"),
         (nn.ConstantPad2d(1, 3.0), "only padding with zeros"),
         (nn.Flatten(), "an output flattened in NCHW order"),
-        (nn.Flatten(2), "only to .N, C. is supported"),
+        (nn.Unflatten(0, (1, -1)), "the samples must stay apart"),
         (nn.Linear(8, 3), "a fully connected layer on 4 dimensions"),
         (nn.Softmax(2), "softmax over dimension 2"),
     ],

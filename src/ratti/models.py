@@ -10,6 +10,7 @@ from .graph.ir import Graph
 
 BUNDLE_MODEL, BUNDLE_NET, BUNDLE_WEIGHTS = "model.tflite", "net.yaml", "weights.safetensors"
 READERS = {".tflite": tflite.read, ".onnx": onnx.read, ".pt2": torch_export.read}
+BUNDLE_FLOAT = "float.tflite"  # of a model that came from a file
 WHAT = "a .tflite, .onnx or .pt2 file, a bundle folder or a net's id"
 
 
@@ -34,11 +35,14 @@ def load(model: str | Path | Graph) -> Graph:
 
 
 def load_float(model: str | Path | Graph) -> Graph | None:
-    """The float net that a bundle was quantized from, by its `net.yaml` and weights; None where `model` has neither.
+    """The float net that a bundle was quantized from: `float.tflite`, or by its `net.yaml` and weights; None where
+    `model` has neither.
 
-    MissingDependencyError without PyTorch.
+    MissingDependencyError without PyTorch, which the latter takes.
     """
     folder = Path() if isinstance(model, Graph) else Path(model)
+    if not isinstance(model, Graph) and (folder / BUNDLE_FLOAT).is_file():
+        return tflite.read(folder / BUNDLE_FLOAT)
     spec, weights = folder / BUNDLE_NET, folder / BUNDLE_WEIGHTS
     if isinstance(model, Graph) or not (spec.is_file() and weights.is_file()):
         return None

@@ -11,10 +11,15 @@ HELP = "make a trained net fit a device: distill, prune, quantize, with the accu
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a folder from `ratti train` or `build`, or a net's id")
+    parser.add_argument("model", metavar="MODEL",
+                        help="a folder from `ratti train` or `build`, a net's id, or a float .onnx, .tflite or .pt2")
     parser.add_argument("--data", metavar="DATA", required=True, help="what the net was trained on")
     parser.add_argument("--target", metavar="ID", required=True, help="the device (ratti targets lists them)")
     parser.add_argument("--teacher", metavar="FOLDER|LOGITS.npy", help="a trained net to learn from, or its logits")
+    parser.add_argument("--pixels", metavar="HOW",
+                        help="how a model file was fed pictures: signed (-1 to 1), unit (0 to 1), bytes (0 to 255), "
+                             "imagenet (default: what is best on validation)")
+    parser.add_argument("--minutes", type=float, metavar="N", help="what all of it may take: epochs shrink to fit")
     parser.add_argument("--sensitivity", action="store_true", help="also a table of what each layer costs in int8")
     parser.add_argument("--max-drop", type=float, metavar="POINTS",
                         help="points of the validation score that may be lost, such as 1.0")
@@ -36,6 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
     result = compress(arguments.model, arguments.data, arguments.target, limits(arguments), out=out,
                       settings=training(arguments), options=loading(arguments), teacher=arguments.teacher,
                       sensitivity=arguments.sensitivity, max_drop=arguments.max_drop, zeros=arguments.zeros,
-                      say=say, progress=not arguments.quiet)
+                      pixels=arguments.pixels, minutes=arguments.minutes, say=say, progress=not arguments.quiet)
     show(result, arguments.json)
     return 0 if result.fits else 1

@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
+from torch.fx.node import map_arg
 from torchao.quantization.pt2e.observer import HistogramObserver, MinMaxObserver, MovingAverageMinMaxObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from ..data import Dataset, Part
+from ..formats.torch_export.program import attribute
 from ..train import tensors, threads
 from ..types import Quant, Shape
 from ._folded import Batches, Layer, fold
@@ -88,8 +90,27 @@ def export(model: nn.Module, shape: Shape, numbers: int = 0) -> GraphModule:
     batch = torch.export.Dim("batch", min=1, max=1 << 16)
     program = torch.export.export(model.eval(), example, dynamic_shapes=tuple({0: batch} for _ in example))
     module: GraphModule = program.module(check_guards=False)
+    _fold_constants(module)
     settle(module)
     return module
+
+
+def _fold_constants(module: GraphModule) -> None:
+    """Computes what takes constants alone: only activations and what ops take beside them are quantized."""
+    for node in [n for n in module.graph.nodes if n.op == "call_function"]:
+        if not node.all_input_nodes or any(n.op != "get_attr" for n in node.all_input_nodes):
+            continue
+        with torch.no_grad():
+            value = node.target(*map_arg(node.args, lambda n: attribute(module, n.target)), **node.kwargs)
+        label = f"folded_{node.name}"
+        module.register_parameter(label, nn.Parameter(value.detach().clone(), value.is_floating_point()))
+        with module.graph.inserting_before(node):
+            constant = module.graph.get_attr(label)
+        constant.meta["val"] = node.meta["val"]
+        node.replace_all_uses_with(constant)
+        module.graph.erase_node(node)
+    module.graph.eliminate_dead_code()
+    module.recompile()
 
 
 def improve(program: GraphModule, layers: tuple[Layer, ...], batches: Batches, config: PtqConfig) -> None:

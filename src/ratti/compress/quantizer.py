@@ -6,6 +6,7 @@
 - ReLU and ReLU6 belong to the op before them: only the activation's output is quantized, no code is wasted on what
   it cuts off.
 - Pooling, flattening, padding and permutation keep the quantization of their input.
+- Sigmoid, tanh and softmax have the ranges that TFLite gives them.
 - What is concatenated has one quantization, and so has the result: bytes are copied, not rescaled.
 
 An op that is not listed here is refused by name: it would silently stay float.
@@ -43,10 +44,15 @@ SMALLEST_WEIGHT_SCALE = 2.0**-20
 # Weight ranges of all zeros get this floor too, so that every scale is above zero.
 
 LINEAR = frozenset({aten.conv2d.default, aten.conv2d.padding, aten.linear.default})
-BINARY = frozenset({aten.add.Tensor, aten.add_.Tensor, aten.mul.Tensor})
+BINARY = frozenset({aten.add.Tensor, aten.add_.Tensor, aten.mul.Tensor, aten.mul_.Tensor, aten.sub.Tensor})
 REAL = frozenset({  # an output range of their own
     aten.mean.dim, aten.adaptive_avg_pool2d.default, aten.hardswish.default, aten.hardswish_.default,
+    aten.leaky_relu.default, aten.elu.default, aten.abs.default, aten.prelu.default,
 })
+FIXED = {  # an output range that is always the same
+    aten.sigmoid.default: Quant.per_tensor(1 / 256, -128), aten.softmax.int: Quant.per_tensor(1 / 256, -128),
+    aten.tanh.default: Quant.per_tensor(1 / 128, 0),
+}
 CONCATENATIONS = frozenset({aten.cat.default})
 ACTIVATIONS = frozenset({
     aten.relu.default, aten.relu_.default, aten.relu6.default, aten.hardtanh.default, aten.hardtanh_.default,
@@ -55,6 +61,7 @@ SHARING = frozenset({
     aten.max_pool2d.default, aten.avg_pool2d.default, aten.flatten.using_ints, aten.view.default, aten.reshape.default,
     aten.permute.default, aten.pad.default, aten.constant_pad_nd.default, aten.squeeze.dims, aten.squeeze.dim,
     aten.dropout.default, aten.clone.default, aten.contiguous.default, aten.transpose.int, aten.slice.Tensor,
+    aten.upsample_nearest2d.vec,
 })
 IGNORED = frozenset({aten.sym_size.int})
 
@@ -99,7 +106,7 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
         if node.target in LINEAR:
             _set(node, self._linear_inputs(node), None if _fused(node) else self._activation_spec())
         elif node.target in BINARY:
-            _set(node, dict.fromkeys(node.all_input_nodes), None if _fused(node) else self._activation_spec())
+            _set(node, self._operands(node), None if _fused(node) else self._activation_spec())
         elif node.target in ACTIVATIONS:
             source = node.all_input_nodes[0]
             if _fused(source):
@@ -107,7 +114,9 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
             else:
                 _set(node, {source: None}, SharedQuantizationSpec(source))
         elif node.target in REAL:
-            _set(node, dict.fromkeys(node.all_input_nodes), self._activation_spec())
+            _set(node, self._operands(node), self._activation_spec())
+        elif node.target in FIXED:
+            _set(node, dict.fromkeys(node.all_input_nodes), _fixed_spec(FIXED[node.target]))
         elif node.target in SHARING:
             source = node.all_input_nodes[0]
             _set(node, {source: None}, SharedQuantizationSpec(source))
@@ -115,9 +124,13 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
             sources = node.all_input_nodes
             _set(node, dict.fromkeys(sources), SharedQuantizationSpec(sources[0]))
         else:
-            known = LINEAR | BINARY | REAL | ACTIVATIONS | SHARING | CONCATENATIONS
+            known = LINEAR | BINARY | REAL | FIXED.keys() | ACTIVATIONS | SHARING | CONCATENATIONS
             raise UnsupportedError(f"{place(node)}: the op {node.target} cannot be quantized; "
                                    f"supported: {', '.join(sorted(str(k) for k in known))}")
+
+    def _operands(self, node: Node) -> dict[Node, object]:
+        """Constants among them have a range of their own; activations have that of what makes them."""
+        return {s: self._activation_spec() if s.op == "get_attr" else None for s in node.all_input_nodes}
 
     def _linear_inputs(self, node: Node) -> dict[Node, object]:
         source, weight, *rest = node.args

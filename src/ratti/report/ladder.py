@@ -19,11 +19,12 @@ def compress(result: CompressResult) -> str:
     """One row a step, then what was noticed and where the bundle is."""
     columns: dict[str, JustifyMethod] = {"step": "left"}
     columns |= dict.fromkeys(("validation", "test", "instructions", "RAM B", "flash B", "ms", "fits"), "right")
+    columns["how"] = "left"
     rows: list[Sequence[RenderableType]] = []
     for r in result.ladder:
         mark = Text(f"{r.step} ◄" if r.step == result.chosen else r.step)
         rows.append((mark, f"{r.val:.1%}", f"{r.test:.1%}", _number(r.instructions), _number(r.ram), _number(r.flash),
-                     "" if r.latency_ms is None else f"{r.latency_ms:.3g}", _verdict(r.fits)))
+                     "" if r.latency_ms is None else f"{r.latency_ms:.3g}", _verdict(r.fits), r.how))
     what = "balanced accuracy" if result.balanced else "accuracy"
     title = Text(f"{result.model} for {result.target}: {what} at every step, ◄ is in the bundle")
     reasons = [Text(f"✗ {r}", style="red") for c in result.result.checks for r in c.reasons]

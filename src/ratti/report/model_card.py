@@ -9,19 +9,18 @@ from .tables import figure
 
 if TYPE_CHECKING:
     from ..data import Dataset
-    from ..nets import NetSpec
     from ..recipe import Recipe
     from ..verbs.build import ModelResult
 
 
-def text(recipe: Recipe, spec: NetSpec, dataset: Dataset, result: ModelResult) -> str:
+def text(recipe: Recipe, dataset: Dataset, result: ModelResult, made_by: str) -> str:
     """The card as Markdown."""
     h, w, c = dataset.input_shape
     lines = [
         f"# {recipe.name}: {result.net}",
         "",
         f"An int8 classifier of {dataset.classes} classes for inputs of {h}x{w}x{c}: {result.parameters:,} parameters, "
-        f"{result.macs:,} multiply-accumulates. Made by `ratti build`; `recipe.yaml` beside this file makes it again.",
+        f"{result.macs:,} multiply-accumulates. {made_by}",
         "",
         "## Accuracy on the test set",
         "",
@@ -51,13 +50,14 @@ def text(recipe: Recipe, spec: NetSpec, dataset: Dataset, result: ModelResult) -
             f"| {targets.load(check.target).name} | {'yes' if check.fits else 'no'} | {whole.ram:,} "
             f"| {whole.flash:,} | {count} | {_milliseconds(whole.latency_range_ms)} |"
         )
-    low, high = ("-1", "1") if dataset.input_quant is not None else ("standardized", "")
+    mean, std = dataset.normalization.mean[0], dataset.normalization.std[0]
+    low, high = -mean / std, (255 - mean) / std
     front = dataset.front_end
     feed = (
         f"`{recipe.name}_features()` in `c/` makes it from {front.samples:,} {front.sample_type.value} samples (front "
         f"end {front.name}, settings in `front_end.yaml`; the figures above are those of both, one after the other)"
         if front is not None
-        else f"`code = pixel - 128` (pixels 0 … 255 stand for {low} … {high})"
+        else f"`code = pixel - 128` (pixels 0 … 255 stand for {round(low)} … {round(high)})"
         if dataset.input_quant is not None
         else "values standardized by the training set's mean and deviation, then by the input's scale in `model.tflite`"
     )

@@ -26,13 +26,13 @@ from ..samples import FRONT_END
 from ..types import Array
 from ..units import microjoules, milliseconds, size
 from ..versions import versions
+from ._float import FloatNet
 from .check import CheckResult, Limits, check
 from .export import c_files, check_folder, write_files
 from .report import report
 
 if TYPE_CHECKING:
     from ..data import Dataset, Options, Part, Score
-    from ..train import Trained
 
 SCHEMA = "ratti.build/1"
 BUNDLE_SCHEMA = "ratti.bundle/1"
@@ -41,6 +41,7 @@ EXAMPLES = 24  # of them in a bundle: mistakes first
 VECTORS = 16  # validation samples that go into a bundle
 DEVICE_INSTRUCTIONS = 1_000_000_000  # the test set is run on a device as far as this many instructions go
 SKIPPED_SHARE = 0.2  # more damaged pictures than this are an error in any case
+MADE = "Made by `ratti build`; `recipe.yaml` beside this file makes it again."
 Say = Callable[[str], None]
 
 
@@ -177,7 +178,7 @@ def _limits(recipe: Recipe) -> Limits:
 
 
 def _folder(net: str) -> str:
-    return Path(net).stem if net.endswith((".yaml", ".yml")) else net
+    return Path(net).stem if Path(net).is_file() or net.endswith((".yaml", ".yml")) else net
 
 
 def _dataset(recipe: Recipe, model: ModelRecipe) -> tuple[nets.NetSpec, Dataset]:
@@ -205,30 +206,31 @@ class Job:
 
     recipe: Recipe
     model: ModelRecipe
-    spec: nets.NetSpec
+    spec: nets.NetSpec | None  # None: the net came from a file
     dataset: Dataset
     limits: Limits
     say: Say
 
     def make(
         self, work: Path, train_settings: Any, ptq_settings: Any, progress: bool
-    ) -> tuple[Trained, Graph, list[CheckResult]]:
+    ) -> tuple[FloatNet, Graph, list[CheckResult]]:
         """Trains, quantizes and measures."""
         from ..compress import quantize
         from ..formats.torch_export import import_program
         from ..train import train
 
-        trained = train(self.spec, self.dataset, train_settings, run_dir=work, progress=progress)
+        assert self.spec is not None
+        trained = FloatNet.of(train(self.spec, self.dataset, train_settings, run_dir=work, progress=progress))
         self.say(f"trained in {trained.seconds:.0f} s: {trained.val.accuracy:.1%} of the validation samples are right")
         program = quantize(trained.model, self.dataset, ptq_settings)
         metadata = {"classes": json.dumps(list(self.dataset.class_names)), "net": self.spec.name}
         graph = with_front_end(import_program(program, self.recipe.name, metadata=metadata), self.dataset)
         return trained, graph, [self.check(graph, t) for t in self.model.targets]
 
-    def report(self, root: Path, trained: Trained, graph: Graph, checks: list[CheckResult],
-               also: Callable[[Part], None] = lambda test: None) -> ModelResult:
+    def report(self, root: Path, trained: FloatNet, graph: Graph, checks: list[CheckResult],
+               also: Callable[[Part], None] = lambda test: None, made_by: str = MADE) -> ModelResult:
         """Reads the test set, once, and writes the bundle; `also` is shown the test part."""
-        from ..train import predict, save_weights
+        from ..train import predict
 
         test = self.dataset.open_test("final report")
         also(test)
@@ -241,7 +243,7 @@ class Job:
         result = ModelResult(
             net=self.model.net,
             bundle=str(bundle),
-            parameters=self.spec.parameters,
+            parameters=trained.parameters,
             macs=graph.macs(),
             train_seconds=round(trained.seconds, 1),
             accuracy_float=float_score.accuracy,
@@ -256,18 +258,19 @@ class Job:
         )
         with _new_folder(bundle) as folder:
             tflite.write(graph, folder / "model.tflite")
-            (folder / "net.yaml").write_text(nets.to_yaml(self.spec), encoding="utf-8")
-            save_weights(trained.model, folder / "weights.safetensors")
+            trained.write(folder, self.dataset)
             self._write_c(graph, folder)
             self._write_examples(graph, folder)
             if FRONT_END in graph.metadata:
                 content = yaml.safe_dump(json.loads(graph.metadata[FRONT_END]), sort_keys=False)
                 (folder / "front_end.yaml").write_text(content, encoding="utf-8")
-            (folder / "recipe.yaml").write_text(self._own_recipe().to_yaml(), encoding="utf-8")
+            if trained.spec is not None:
+                own = dataclasses.replace(self.recipe, models=(self.model,))
+                (folder / "recipe.yaml").write_text(own.to_yaml(), encoding="utf-8")
             write_json(folder / "report.json", result.to_json())
             from ..report import model_card
 
-            card = model_card.text(self.recipe, self.spec, self.dataset, result)
+            card = model_card.text(self.recipe, self.dataset, result, made_by)
             (folder / "model_card.md").write_text(card, encoding="utf-8")
             report(folder)
         return result
@@ -278,9 +281,6 @@ class Job:
         front = checked.front_end.absent if checked.front_end else {}
         return self.recipe.duty.life(targets.load(checked.target), whole.energy_uj, whole.latency_range_ms,
                                      {**front, **checked.absent})
-
-    def _own_recipe(self) -> Recipe:
-        return dataclasses.replace(self.recipe, models=(self.model,))
 
     def codes(self, graph: Graph, part: Part) -> list[Array]:
         """Codes of samples for each input of the graph: (N, H, W, C), and maybe (N, numbers)."""

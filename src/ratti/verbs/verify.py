@@ -22,6 +22,7 @@ from ..runtimes import Engine, executorch, onnxruntime
 from ..samples import front_end_of, int8_input, make_inputs, make_samples, real_count
 from ..targets import Target
 from ..types import Array
+from ._float import as_fed
 from ._front_end import codes_on
 
 SCHEMA = "ratti.verify/1"
@@ -258,7 +259,7 @@ def labelled_samples(
         raise InputError(f"--samples works for models whose input is (1, H, W, C); '{name}' is {list(want.shape)}")
     options = Options(size=(want.shape[1], want.shape[2]), channels=want.shape[3],
                       front_end=found[0] if found else None)
-    dataset = load(data, options)
+    dataset = as_fed(load(data, options), graph)
     if dataset.input_shape != want.shape[1:] or len(graph.inputs) != (2 if dataset.numbers else 1):
         beside = f" with {dataset.numbers} numbers beside them" if dataset.numbers else ""
         raise InputError(f"samples of '{data}' are {dataset.input_shape}{beside}, the model takes "

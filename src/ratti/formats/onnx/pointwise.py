@@ -79,6 +79,18 @@ def elu(importer: Importer, node: Node) -> None:
     importer.emit(node, Elu(), [importer.activation(node, 0)])
 
 
+def hard_sigmoid(importer: Importer, node: Node) -> None:
+    """relu6(x + 3) / 6, which is what MobileNetV3 takes for it; of real values alone."""
+    slope, offset = float(node.attributes.get("alpha", 0.2)), float(node.attributes.get("beta", 0.5))
+    x = importer.activation(node, 0)
+    if importer.is_quantized(x) or abs(slope - 1 / 6) > 1e-6 or offset != 0.5:
+        raise UnsupportedError(f"{node.place}: {slope:g} x + {offset:g}; only x / 6 + 0.5 of real values is supported")
+    three, sixth = (importer.builder.constant(f"{label(node)}_{word}", np.array(value, np.float32))
+                    for word, value in (("three", 3), ("sixth", 1 / 6)))
+    gate = importer.builder.float(Add(Activation.RELU6), [x, three], f"{label(node)}_gate")
+    importer.emit(node, Mul(), [gate, sixth])
+
+
 def clamp(importer: Importer, node: Node) -> None:
     """An activation that no op before it could take in. Clip keeps its codes, as TFLite's RELU6 does."""
     kind = importer.activation_of(node)
@@ -115,6 +127,7 @@ HANDLERS: dict[str, Handler] = {
     "Div": divide,
     "LeakyRelu": leaky,
     "Elu": elu,
+    "HardSigmoid": hard_sigmoid,
     "Relu": clamp,
     "Clip": clamp,
     "Softmax": softmax,

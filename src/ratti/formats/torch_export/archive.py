@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -108,6 +109,12 @@ class _Reader:
             if "as_tensor" in output:
                 name = output["as_tensor"]["name"]
                 node.meta["val"], self.nodes[name] = _empty(types[name]), node
+            elif "as_tensors" in output:  # several parts, each by its own name
+                parts = [part["name"] for part in output["as_tensors"]]
+                node.meta["val"] = [_empty(types[name]) for name in parts]
+                for k, name in enumerate(parts):
+                    self.nodes[name] = graph.call_function(operator.getitem, (node, k))
+                    self.nodes[name].meta["val"] = node.meta["val"][k]
 
     def _value(self, argument: Mapping[str, Any]) -> Any:
         (kind, content), = argument.items()

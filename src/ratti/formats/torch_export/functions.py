@@ -213,6 +213,8 @@ def _(op: SquaredDifference, m: Axes, node: Node, xs: list[Tensor]) -> Tensor:
 @compute.register
 def _(op: Prelu, m: Axes, node: Node, xs: list[Tensor]) -> Tensor:
     x, slope = _pair(m, node, xs)
+    if slope.numel() == 1 or (slope.numel() == slope.shape[1] == x.shape[1]):
+        return F.prelu(x, slope.flatten())
     return torch.where(x >= 0, x, x * slope)
 
 
@@ -347,6 +349,9 @@ def _(op: DepthToSpace, m: Axes, node: Node, xs: list[Tensor]) -> Tensor:
 
 @compute.register
 def _(op: ResizeNearest, m: Axes, node: Node, xs: list[Tensor]) -> Tensor:
+    plain = ResizeNearest(op.size)
+    if all(np.array_equal(op.positions(a, n), plain.positions(a, n)) for a, n in enumerate(xs[0].shape[2:])):
+        return F.interpolate(xs[0], op.size)
     rows, columns = (torch.from_numpy(op.positions(a, xs[0].shape[2 + a])) for a in (0, 1))
     return xs[0].index_select(2, rows).index_select(3, columns)
 

@@ -6,26 +6,21 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...errors import UnsupportedError
-from ...ops.add import Add
 from ...ops.average_pool2d import AveragePool2D
 from ...ops.base import Activation, Op
 from ...ops.conv2d import Conv2D
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...ops.fully_connected import FullyConnected
-from ...ops.hard_swish import HardSwish
 from ...ops.max_pool2d import MaxPool2D
 from ...ops.mean import Mean
-from ...ops.mul import Mul
-from ...ops.relu import Relu
-from ...ops.relu6 import Relu6
+from ...ops.resize_nearest import ResizeNearest
 from ...ops.softmax import Softmax
-from ...types import Array, Shape
+from ...types import Shape
+from .elementwise import ELEMENTWISE
 from .importer import NHWC, ROWS, Constant, Importer, Pads, Tensor
 from .moves import MOVES
-from .program import CLAMPS, RELU, RELU6, activation_of, arguments, flat, name, pair, place, target
+from .program import arguments, flat, name, pair, place, target
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -87,62 +82,27 @@ def _conv_pads(padding: Any, kernel: Shape, dilation: tuple[int, int]) -> Pads:
     return top, top, left, left
 
 
-def add(importer: Importer, node: Node) -> None:
-    if any(not hasattr(a, "op") for a in node.args[:2]) or node.kwargs.get("alpha", 1) != 1:
-        raise UnsupportedError(f"{place(node)}: only the sum of two tensors is supported")
-    first, second = importer.tensor(node, 0), importer.tensor(node, 1)
-    shapes = [importer.builder.shape(t.value) for t in (first, second)]
-    if shapes[0] != shapes[1] or first.order != second.order or not _equal(first.columns, second.columns):
-        raise UnsupportedError(f"{place(node)}: the sum of {shapes[0]} and {shapes[1]}; both must have one shape")
-    end, _, activation = importer.chain(node)
-    importer.emit(node, end, Add(activation), [first.value, second.value], first.order, first.columns)
-
-
-def multiply(importer: Importer, node: Node) -> None:
-    """A product of two maps; one of them may be (N, C, 1, 1)."""
-    if any(not hasattr(a, "op") for a in node.args[:2]):
-        raise UnsupportedError(f"{place(node)}: only the product of two tensors is supported")
-    first, second = importer.tensor(node, 0), importer.tensor(node, 1)
-    if first.order != second.order or not _equal(first.columns, second.columns):
-        shapes = " and ".join(str(importer.builder.shape(t.value)) for t in (first, second))
-        raise UnsupportedError(f"{place(node)}: the product of {shapes} in different orders of axes")
-    end, _, activation = importer.chain(node)
-    importer.emit(node, end, Mul(activation), [first.value, second.value], first.order, first.columns)
-
-
-def hard_swish(importer: Importer, node: Node) -> None:
-    source = importer.tensor(node, 0)
-    importer.emit(node, node, HardSwish(), [source.value], source.order, source.columns)
-
-
-def activation(importer: Importer, node: Node) -> None:
-    """An activation that no op before it could take in."""
-    source = importer.tensor(node, 0)
-    op = {Activation.RELU: Relu, Activation.RELU6: Relu6}.get(activation_of(node))
-    if op is None:
-        raise UnsupportedError(f"{place(node)}: {target(node)} over {node.args[1:]}; only 0 to 6 is supported")
-    importer.emit(node, node, op(), [source.value], source.order, source.columns)
-
-
 def max_pool(importer: Importer, node: Node) -> None:
     given = arguments(node, ("input", "kernel", "stride", "padding", "dilation", "ceil_mode"))
     if pair(given.get("dilation", 1)) != (1, 1) or given.get("ceil_mode", False):
         raise UnsupportedError(f"{place(node)}: max pooling with dilation or ceil_mode is not supported")
-    _pool(importer, node, MaxPool2D, given)
+    _pool(importer, node, importer.map(node, 0), MaxPool2D, given)
 
 
 def average_pool(importer: Importer, node: Node) -> None:
     given = arguments(node, ("input", "kernel", "stride", "padding", "ceil_mode", "include_pad", "divisor"))
-    padded = any(pair(given.get("padding", 0))) and given.get("include_pad", True)
-    if given.get("ceil_mode", False) or given.get("divisor") is not None or padded:
-        raise UnsupportedError(f"{place(node)}: average pooling with ceil_mode, divisor_override, or padding that "
-                               f"counts is not supported")
-    _pool(importer, node, AveragePool2D, given)
-
-
-def _pool(importer: Importer, node: Node, pool: type[MaxPool2D] | type[AveragePool2D],
-          given: Mapping[str, Any]) -> None:
+    if given.get("ceil_mode", False) or given.get("divisor") is not None:
+        raise UnsupportedError(f"{place(node)}: average pooling with ceil_mode or divisor_override is not supported")
     source = importer.map(node, 0)
+    top, left = pair(given.get("padding", 0))
+    if (top or left) and given.get("include_pad", True):  # zeros that count are there before the pooling
+        source = importer.settled(dataclasses.replace(source, pads=(top, top, left, left)))
+        given["padding"] = 0
+    _pool(importer, node, source, AveragePool2D, given)
+
+
+def _pool(importer: Importer, node: Node, source: Tensor, pool: type[MaxPool2D] | type[AveragePool2D],
+          given: Mapping[str, Any]) -> None:
     kernel = pair(given["kernel"])
     top, left = pair(given.get("padding", 0))
     op = pool(kernel, pair(given.get("stride") or kernel), (top, top, left, left))
@@ -151,11 +111,17 @@ def _pool(importer: Importer, node: Node, pool: type[MaxPool2D] | type[AveragePo
 
 def mean(importer: Importer, node: Node) -> None:
     given = arguments(node, ("input", "dims", "keep"))
-    source = importer.map(node, 0)
-    dims, keep = flat(given.get("dims", [])), bool(given.get("keep", given.get("keepdim", False)))
-    if {d % 4 for d in dims} != {2, 3}:
-        raise UnsupportedError(f"{place(node)}: a mean over the dimensions {dims}; only height and width (2, 3)")
-    importer.emit(node, node, Mean((1, 2), keep), [source.value], NHWC if keep else ROWS)
+    source = importer.tensor(node, 0)
+    rank = len(source.order)
+    dims = {d % rank for d in flat(given.get("dims", []))}
+    if not dims or 0 in dims or source.columns is not None or source.groups is not None:
+        raise UnsupportedError(f"{place(node)}: a mean over the dimensions {sorted(dims)}; only over some of each "
+                               f"sample")
+    keep = bool(given.get("keep", given.get("keepdim", False)))
+    left = [a for a in source.order if a not in dims]
+    order = source.order if keep else tuple(sorted(left).index(a) for a in left)
+    op = Mean(tuple(sorted(source.order.index(d) for d in dims)), keep)
+    importer.emit(node, node, op, [source.value], order)
 
 
 def adaptive_pool(importer: Importer, node: Node) -> None:
@@ -163,6 +129,14 @@ def adaptive_pool(importer: Importer, node: Node) -> None:
     if pair(node.args[1]) != (1, 1):
         raise UnsupportedError(f"{place(node)}: adaptive pooling to {node.args[1]}; only to 1x1 is supported")
     importer.emit(node, node, Mean((1, 2), True), [source.value], NHWC)
+
+
+def nearest(importer: Importer, node: Node) -> None:
+    """Torch takes row floor(i * in / out) of the input, as TFLite does without half pixels."""
+    height, width = (int(d) for d in node.meta["val"].shape[2:])
+    source = importer.map(node, 0)
+    value = importer.same(ResizeNearest((height, width)), [source.value], node.name)
+    importer.rename(node, dataclasses.replace(source, value=value))
 
 
 def pad(importer: Importer, node: Node) -> None:
@@ -184,16 +158,10 @@ def softmax(importer: Importer, node: Node) -> None:
     importer.emit(node, node, Softmax(), [source.value], source.order)
 
 
-def _equal(a: Array | None, b: Array | None) -> bool:
-    return a is b or (a is not None and b is not None and np.array_equal(a, b))
-
-
 HANDLERS: dict[str, Callable[[Importer, Node], None]] = {
     "aten.conv2d.default": conv,
     "aten.conv2d.padding": conv,
     "aten.linear.default": fully_connected,
-    "aten.add.Tensor": add,
-    "aten.add_.Tensor": add,
     "aten.max_pool2d.default": max_pool,
     "aten.avg_pool2d.default": average_pool,
     "aten.adaptive_avg_pool2d.default": adaptive_pool,
@@ -201,9 +169,7 @@ HANDLERS: dict[str, Callable[[Importer, Node], None]] = {
     "aten.pad.default": pad,
     "aten.constant_pad_nd.default": pad,
     "aten.softmax.int": softmax,
-    "aten.mul.Tensor": multiply,
-    "aten.hardswish.default": hard_swish,
-    "aten.hardswish_.default": hard_swish,
+    "aten.upsample_nearest2d.vec": nearest,
+    **ELEMENTWISE,
     **MOVES,
-    **dict.fromkeys((*RELU, *CLAMPS, *RELU6), activation),
 }

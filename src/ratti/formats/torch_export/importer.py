@@ -13,6 +13,7 @@ from ...graph.builder import GraphBuilder
 from ...graph.ir import Graph
 from ...ops.base import Activation, Op
 from ...ops.pad import Pad
+from ...ops.transpose import Transpose
 from ...types import Array, DType, Quant, TensorType
 from .program import (
     BATCH_NORM,
@@ -58,10 +59,11 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Constant:
-    """Weights: codes with a scale per output channel (axis 0), or floats."""
+    """Floats, or codes: of weights with a scale per output channel (axis 0), of other operands with one for all."""
 
     data: Array
     scales: Array | None = None
+    quant: Quant | None = None
 
 
 class Importer:
@@ -121,11 +123,42 @@ class Importer:
         return self.builder.quantized(op, inputs, *quant.scalar, label)
 
     def map(self, node: Node, argument: int, may_owe_pads: bool = False) -> Tensor:
-        """The same, where it must be a map stored as NHWC; `may_owe_pads` leaves the padding to the op."""
+        """The same, where it must be a map, stored as NHWC; `may_owe_pads` leaves the padding to the op."""
         tensor = self.seen(node, argument)
-        if tensor.order != NHWC:
+        if len(tensor.order) != 4:
             raise UnsupportedError(f"{place(node)}: {target(node)} takes (N, C, H, W), which its input is not")
+        if tensor.order != NHWC:
+            return self.arranged(tensor, NHWC)
         return tensor if may_owe_pads else self.settled(tensor)
+
+    def arranged(self, tensor: Tensor, order: tuple[int, ...]) -> Tensor:
+        """`tensor` stored in another order of axes."""
+        tensor = self.settled(tensor)
+        if tensor.order == order:
+            return tensor
+        axes = tuple(tensor.order.index(a) for a in order)
+        return Tensor(self.same(Transpose(axes), [tensor.value]), order)
+
+    def known(self, operand: Any) -> Constant | None:
+        """An operand that is a number or a constant tensor; None where it is computed."""
+        if isinstance(operand, (int, float)):
+            return Constant(np.array(operand, np.float32))
+        return self.constants.get(operand)
+
+    def beside(self, constant: Constant, tensor: Tensor, user: Node) -> str:
+        """Adds a constant operand, which torch repeats to fit, as `tensor` stores its axes; the name of its value."""
+        if self.quantized and constant.quant is None:
+            raise UnsupportedError(f"{place(user)}: a float constant in a quantized program; quantize it too")
+        rank = len(tensor.order)
+        data = np.asarray(constant.data)
+        if data.ndim > rank or tensor.groups is not None or (data.ndim == rank and data.shape[0] != 1):
+            raise UnsupportedError(f"{place(user)}: {target(user)} with a constant of shape {data.shape}, which cannot "
+                                   f"be repeated for every sample")
+        spread = data.reshape((1,) * (rank - data.ndim) + data.shape).transpose(tensor.order)
+        if tensor.columns is not None and spread.shape[1] > 1:
+            spread = spread[:, tensor.columns]
+        kept = spread if constant.quant is not None else spread.astype(np.float32)
+        return self.builder.constant(f"{name(user)}_constant", kept, constant.quant)
 
     def constant(self, node: Any, user: Node) -> Constant:
         """The constant that `user` takes as `node`."""
@@ -176,23 +209,30 @@ class Importer:
     def weights(self, label: str, data: Array, scales: Array | None, axis: int, node: Node) -> str:
         """Adds a constant; the name of its value."""
         if self.quantized and scales is None:
-            raise UnsupportedError(f"{place(node)}: weights or bias are float in a quantized program; biases belong on "
-                                   f"the int32 grid input scale * weight scale")
+            raise UnsupportedError(f"{place(node)}: weights or bias are float or not symmetric in a quantized program; "
+                                   f"biases belong on the int32 grid input scale * weight scale")
         return self.builder.constant(label, data, None if scales is None else Quant.per_channel(scales, axis))
 
     def folded(self, norm: Node, weight: Constant, bias: Constant | None) -> tuple[Constant, Constant]:
         """Weights and bias with the batch normalization behind them folded in."""
+        factor, offset = self.normalization(norm)
+        shape = (-1, *(1,) * (weight.data.ndim - 1))
+        start = bias.data.astype(np.float64) if bias is not None else 0.0
+        data = (weight.data * factor.reshape(shape)).astype(np.float32)
+        return Constant(data), Constant((start * factor + offset).astype(np.float32))
+
+    def normalization(self, norm: Node) -> tuple[Array, Array]:
+        """(factor, offset), each (C,) float64, that a batch normalization puts on its channels."""
         names = ("input", "weight", "bias", "mean", "var", "training", "momentum", "eps")
         given = arguments(norm, names)
         if self.quantized or given.get("training", False):
             raise UnsupportedError(f"{place(norm)}: batch normalization in a quantized or a training program; "
                                    f"fold it first (eval mode)")
-        gamma, beta, mean, var = (self.constant(given.get(n), norm).data.astype(np.float64) for n in names[1:5])
+        mean, var = (self.constant(given.get(n), norm).data.astype(np.float64) for n in names[3:5])
+        gamma, beta = (self.constant(given[n], norm).data.astype(np.float64) if n in given else np.full(len(mean), v)
+                       for n, v in (("weight", 1.0), ("bias", 0.0)))
         factor = gamma / np.sqrt(var + float(given["eps"]))
-        shape = (-1, *(1,) * (weight.data.ndim - 1))
-        start = bias.data.astype(np.float64) if bias is not None else 0.0
-        data = (weight.data * factor.reshape(shape)).astype(np.float32)
-        return Constant(data), Constant(((start - mean) * factor + beta).astype(np.float32))
+        return factor, beta - mean * factor
 
     # The walk
 
@@ -229,10 +269,10 @@ class Importer:
 
     def _dequantize(self, node: Node) -> None:
         source, scale, zero_point = node.args[:3]
-        if source in self.constants:  # weights with one scale for all
+        if source in self.constants:  # an operand, or weights with one scale for all
             codes = self.constants[source].data  # type: ignore[index]
-            self._symmetric(node, np.array(zero_point), 0)
-            self.constants[node] = Constant(codes, np.full(codes.shape[0], scale, np.float32))
+            scales = np.full(codes.shape[0], scale, np.float32) if codes.ndim and not zero_point else None
+            self.constants[node] = Constant(codes, scales, self._quant(node))
             return
         tensor = self.seen(node, 0)
         if self._quant(node) != self.builder.type(tensor.value).quant:

@@ -42,7 +42,7 @@ class GraphModule(nn.Module):
         for name in {i for n in graph.nodes for i in n.inputs if graph.values[i].is_constant} - own:
             data = graph.values[name].data
             assert data is not None
-            tensor = torch.from_numpy(np.array(data))
+            tensor = self.axes.arranged(torch.from_numpy(np.array(data)), name).contiguous()
             if tensor.is_floating_point():
                 self.register_parameter(_identifier(name), nn.Parameter(tensor))
             else:
@@ -83,7 +83,7 @@ class GraphModule(nn.Module):
 
     def _constant(self, name: str) -> Tensor:
         found: Tensor = getattr(self, _identifier(name))
-        return self.axes.arranged(found, name)
+        return found
 
 
 def to_module(graph: Graph, logits: bool = False) -> GraphModule:

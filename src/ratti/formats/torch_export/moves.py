@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,12 @@ def flatten(importer: Importer, node: Node) -> None:
     if rank == 5 and source.order == NHWC:
         _split_channels(importer, node, source)
         return
-    if rank == 4 and len(source.order) == 5:
+    if rank == 4 and source.groups is not None:
         _join_channels(importer, node, source)
         return
     if rank != 2 or len(shape) != 4 or source.order[0] != 0:
-        raise UnsupportedError(f"{place(node)}: {target(node)} to {rank} dimensions; only to (N, C) is supported")
+        _reshape(importer, node, source)
+        return
     # Torch counts the elements in its own order of axes, the value in the stored one.
     axes = [source.order.index(a) - 1 for a in (1, 2, 3)]
     stored_of_torch = np.arange(int(np.prod(shape[1:]))).reshape(shape[1:]).transpose(axes).ravel()
@@ -45,6 +47,18 @@ def flatten(importer: Importer, node: Node) -> None:
     same = bool((torch_of_stored == np.arange(len(torch_of_stored))).all())
     op = Reshape((importer.batch, len(torch_of_stored)))
     importer.emit(node, node, op, [source.value], ROWS, None if same else torch_of_stored)
+
+
+def _reshape(importer: Importer, node: Node, source: Tensor) -> None:
+    """Any other reshape: the elements are brought into torch's order first."""
+    after = (importer.batch, *(int(d) for d in node.meta["val"].shape[1:]))
+    if source.columns is not None or source.groups is not None or source.order[0] != 0 or math.prod(
+            after) != math.prod(importer.builder.shape(source.value)):
+        raise UnsupportedError(f"{place(node)}: {target(node)} of {importer.builder.shape(source.value)} to {after}; "
+                               f"the samples must stay apart")
+    plain = importer.arranged(source, tuple(range(len(source.order))))
+    value = importer.same(Reshape(after), [plain.value], node.name)
+    importer.rename(node, Tensor(value, tuple(range(len(after)))))
 
 
 def permute(importer: Importer, node: Node) -> None:
@@ -60,11 +74,11 @@ def _permuted(importer: Importer, node: Node, dims: list[int]) -> None:
 
 def _split_channels(importer: Importer, node: Node, source: Tensor) -> None:
     """(N, G * K, H, W) seen as (N, G, K, H, W): half of a channel shuffle; nothing moves yet."""
-    n, h, w, c = importer.builder.shape(source.value)
+    _, h, w, c = importer.builder.shape(source.value)
     groups, per_group, *size = (int(d) for d in node.meta["val"].shape[1:])
     if groups * per_group != c or size != [h, w]:
-        raise UnsupportedError(f"{place(node)}: {target(node)} of {(n, c, h, w)} to {(n, groups, per_group, *size)}; "
-                               f"only channels can be split into groups")
+        _reshape(importer, node, source)
+        return
     importer.rename(node, Tensor(source.value, SPLIT, groups=groups))
 
 
@@ -106,6 +120,25 @@ def slice_(importer: Importer, node: Node) -> None:
         source, value=importer.same(Slice(starts, size, (1,) * len(shape)), [source.value], node.name)))
 
 
+def split(importer: Importer, node: Node) -> None:
+    """Parts of one axis; each that is taken becomes a slice."""
+    given = arguments(node, ("input", "parts", "dim"))
+    source = importer.tensor(node, 0)
+    shape = importer.builder.shape(source.value)
+    axis = source.order.index(given.get("dim", 0) % len(source.order))
+    if source.columns is not None or axis == 0:
+        raise UnsupportedError(f"{place(node)}: {target(node)} of samples or of a flattened map; only of channels, "
+                               f"rows or columns")
+    sizes = [int(v.shape[source.order[axis]]) for v in node.meta["val"]]
+    for user in node.users:
+        part = int(user.args[1])  # type: ignore[arg-type]
+        starts = tuple(sum(sizes[:part]) if a == axis else 0 for a in range(len(shape)))
+        size = tuple(sizes[part] if a == axis else d for a, d in enumerate(shape))
+        value = importer.same(Slice(starts, size, (1,) * len(shape)), [source.value], user.name)
+        importer.rename(user, dataclasses.replace(source, value=value))
+        importer.done.add(user)
+
+
 def concat(importer: Importer, node: Node) -> None:
     given = arguments(node, ("tensors", "dim"))
     sources = [importer.settled(importer.activation(n, node)) for n in given["tensors"]]
@@ -126,5 +159,9 @@ MOVES: dict[str, Callable[[Importer, Node], None]] = {
     "aten.squeeze.dims": flatten,
     "aten.squeeze.dim": flatten,
     "aten.slice.Tensor": slice_,
+    "aten.chunk.default": split,
+    "aten.split.Tensor": split,
+    "aten.split_with_sizes.default": split,
+    "aten.unsqueeze.default": flatten,
     "aten.cat.default": concat,
 }

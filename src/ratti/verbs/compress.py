@@ -21,6 +21,7 @@ from ..recipe import ModelRecipe, Recipe, identifier
 from .build import Job, ModelResult, Say, load_data, with_front_end, write_json
 from .check import CheckResult, Limits, check
 from .export import check_folder
+from .report import report
 from .train import distillation, trained_net
 
 if TYPE_CHECKING:
@@ -52,13 +53,16 @@ class Rung:
 
 @dataclass(frozen=True)
 class CompressResult:
-    """What `compress` made: the ladder, the bundle of its last net, and that net's figures."""
+    """What `compress` made: the ladder, the bundle of its last net, and that net's figures. `before` are those of the
+    whole net in int8.
+    """
 
     model: str
     target: str
     balanced: bool  # scores are balanced accuracies
     ladder: tuple[Rung, ...]
     chosen: str
+    before: CheckResult
     result: ModelResult
     notes: tuple[str, ...]
     sensitivity: Sensitivity | None
@@ -79,7 +83,7 @@ class CompressResult:
     def to_json(self) -> dict[str, Any]:
         """A dictionary for `json.dumps`."""
         return {
-            **self.result.to_json(), "schema": SCHEMA, "model": self.model,
+            **self.result.to_json(), "schema": SCHEMA, "model": self.model, "before": self.before.to_json(),
             "target": self.target, "fits": self.fits, "drop": self.drop,
             "max_drop": self.max_drop, "balanced": self.balanced,
             "ladder": [vars(r) for r in self.ladder], "chosen": self.chosen,
@@ -240,14 +244,16 @@ class _Work:
             for s in self.steps:
                 scores[s.name] = self._value(score(s.predict(test), test.y))
 
+        before = next(s.checked for s in self.steps if s.checked is not None)
         made = job.report(out, self.current, chosen.graph, [chosen.checked], score_all)
         ladder = tuple(self._rung(s, scores[s.name]) for s in self.steps)
         for d in made.device:
             ladder += (Rung(f"on {d.target}, {d.samples} samples", self._value(chosen.score), d.accuracy,
                             *_figures(chosen.checked)),)
-        result = CompressResult(model, self.target, self.settings.balanced, ladder, chosen.name, made,
+        result = CompressResult(model, self.target, self.settings.balanced, ladder, chosen.name, before, made,
                                 tuple(self.notes), self.table, max_drop, round(time.monotonic() - start, 1))
         write_json(out / "report.json", result.to_json())
+        report(out)
         return result
 
     def _value(self, score: Score) -> float:

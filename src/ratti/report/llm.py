@@ -30,12 +30,16 @@ def mib(size: float) -> str:
     return f"{size / (1 << 20):,.0f} MiB"
 
 
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e9:.2f} B" if parameters >= 100_000_000 else f"{parameters / 1e6:.1f} M"
+
+
 def fit(result: FitResult) -> str:
     """The verdict, where memory goes, the speed, every file type, advice."""
     o, ok = result.chosen, result.fits
     verdict = Text.assemble(
         (" FITS " if ok else " DOES NOT FIT ", "bold white on green" if ok else "bold white on red"),
-        f"  {label(result.model)} ({result.parameters / 1e9:.2f} B parameters) as {o.type} on {result.device.name}, "
+        f"  {label(result.model)} ({_count(result.parameters)} parameters) as {o.type} on {result.device.name}, "
         f"context {result.context}",
     )
     figures = Table.grid(padding=(0, 2))

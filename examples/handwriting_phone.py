@@ -2,8 +2,7 @@
 
     python examples/handwriting_phone.py [--out DIR] [--epochs N]
 
-Data: scikit-learn's real scans. Needs the extras `train`, `device` and `litert`; QEMU's user mode, where it is
-installed, runs the phones' programs. About two minutes of one core.
+Data: scikit-learn's scans. Needs the extras `train`, `device`, `litert`; QEMU, where installed, runs phones' programs.
 """
 
 import argparse
@@ -15,8 +14,7 @@ from ratti.data import score
 from ratti.deploy import prepare
 from ratti.device import linux
 from ratti.formats.torch_export import import_program
-from ratti.graph import interpreter
-from ratti.graph.ir import Graph
+from ratti.graph import interpreter, ir
 from ratti.samples import make_inputs
 from ratti.train import TrainConfig, train
 from ratti.verbs.bench import bench
@@ -26,9 +24,8 @@ NAME, NET = "handwriting", "mobilenet_v2_tiny-2.0-8"
 QEMU = {"aarch64": "qemu-aarch64", "armv7l": "qemu-arm"}
 CARD = """# handwriting: digits on a budget phone
 
-Reads one digit of 8x8 gray pixels, 0 to 255, bright on dark, so that a child's answer is checked without a network.
+Reads one digit of 8x8 gray pixels, bright on dark, so that a child's answer is checked without a network.
 {net}: {parameters:,} parameters, {macs:,} multiply-accumulates. `handwriting-android/` is a Gradle module.
-
 ## Limits
 - Accuracy {accuracy:.1%} in int8 on {tested} scans that nothing was trained or chosen on; worst class {worst:.1%}.
   They are forms filled in by 43 people in Turkey before 1998, upright and shrunk to 8x8: collect your pupils' own.
@@ -36,16 +33,14 @@ Reads one digit of 8x8 gray pixels, 0 to 255, bright on dark, so that a child's 
 
 ## Size, memory, time, and how each was obtained
 {sizes}
-- Memory: {ram:,} B of arena (the plan of the compiled code), and the library.
-- Time on a phone was not measured (`ratti bench {tflite} --on adb` does); on this computer it was:
+- memory: {ram:,} B of arena; time on a phone: not measured (`ratti bench {tflite} --on adb` does). On this computer:
 ```text
 {bench}
 ```
 """
 
 
-def under_qemu(graph: Graph, kind: str) -> str:
-    """Runs the static program for a phone's kind of processor; its first bytes are the outputs."""
+def under_qemu(graph: ir.Graph, kind: str) -> str:  # the program prints the outputs first
     rows = make_inputs(graph, 8)
     want = b"".join(v.tobytes() for row in rows for v in interpreter.run(graph, row).values())
     program = linux.runner(prepare(graph, "portable").program, f"{graph.name}.h", kind)
@@ -72,9 +67,10 @@ def main() -> None:
     made = (*sorted(a.out.rglob("*.so")), *sorted(a.out.glob(f"{NAME}.*")))
     sizes = [f"- {p.relative_to(a.out)}: {p.stat().st_size:,} B" for p in made]
     sizes += [f"- program for {kind}: {under_qemu(graph, kind)}" for kind in QEMU]
-    worst, ram = min(r for r in found.recall if r is not None), prepare(graph, "portable").plan.arena_bytes
-    card = CARD.format(net=NET, parameters=spec.parameters, macs=graph.macs(), accuracy=found.accuracy, worst=worst,
-                       tested=len(test), sizes="\n".join(sizes), ram=ram, tflite=tflite, bench=bench(tflite, ("host",), ("host:c", "litert")))
+    ram, timed = prepare(graph, "portable").plan.arena_bytes, bench(tflite, ("host",), ("host:c", "litert"))
+    card = CARD.format(net=NET, parameters=spec.parameters, macs=graph.macs(), accuracy=found.accuracy,
+                       tested=len(test), worst=min(found.recall), sizes="\n".join(sizes), ram=ram,
+                       tflite=tflite, bench=timed)
     (a.out / "model_card.md").write_text(card, encoding="utf-8")
     print(card)
 

@@ -3,8 +3,8 @@
     python examples/hindi_gateway.py [--text FOLDER] [--out DIR] [--steps N]
 
 FOLDER holds train.txt, test.txt (stories parted by an empty line) and ATTRIBUTION.csv. Default: Hindi stories of
-Pratham Books (CC BY 4.0, https://storyweaver.org.in) in ../shared/data/text/hindi_stories beside the project.
-Needs the extras `llm` and `llama`. Training takes a few minutes of one core; a run that is stopped goes on.
+Pratham Books (CC BY 4.0, https://storyweaver.org.in) in ../shared/data/text/hindi_stories beside the project. Needs
+the extras `llm` and `llama`, and a few minutes of one core; a run that is stopped goes on.
 """
 
 from __future__ import annotations
@@ -45,8 +45,7 @@ its weights is not in them.
 {fits}
 ```
 ## What it says (temperature 0.8, seed 0)
-{prompt}{answer}
-"""
+{prompt}{answer}"""
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..llm.bench import BenchResult
     from ..llm.convert import Converted
     from ..llm.exl2.quantize import Exl2Result
-    from ..llm.fit import FitResult
+    from ..llm.fit import FitResult, FitTable
     from ..llm.quantize import Quantized
     from ..llm.train import LanguageResult
 
@@ -69,6 +69,20 @@ def fit(result: FitResult) -> str:
     for line in result.advice:
         advice.add_row("→", line)
     return render(*parts, advice)
+
+
+def fits(table: FitTable) -> str:
+    """One row a model and device: the best file, or the smallest where none fits."""
+    columns: dict[str, JustifyMethod] = dict.fromkeys(("model", "device", "file", "fits"), "left")
+    columns |= {"memory": "right", "of usable": "right", "tokens/s": "right", "between": "right", "flags": "left"}
+    rows = []
+    for r in table.rows:
+        o = r.chosen
+        rows.append((label(r.model), r.device.id, o.type, "yes" if r.fits else "no", mib(o.memory.total),
+                     mib(r.usable_bytes), figure(o.speed.predicted), f"{figure(o.speed.low)} … {figure(o.speed.high)}",
+                     o.flags.line()))
+    about = f"context {table.rows[0].context}; memory and speed are estimated, from shapes and published figures"
+    return render(grid(columns, rows, drop=("flags",)), Text(about, style="dim"))
 
 
 def bench(result: BenchResult) -> str:

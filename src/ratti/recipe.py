@@ -1,7 +1,11 @@
 """Recipes: the whole way from data to firmware as one YAML file.
 
     name: digits
-    data: digits                       # digits, a folder of pictures, recordings or tables, or an .npz
+    data: digits                       # digits, a folder of pictures, recordings or tables, or an .npz: beside the
+                                       # recipe, or in the current folder
+    origin: scikit-learn's scans       # whose data these are, their licence, and where to get them
+    purpose: Reads digits on a form.   # for the model card, as are the cautions
+    cautions: [One writer in 13.]
     front_end: {name: log_mel, mels: 20}  # between sensor and net; left out: log-mel for sound, all else as it is
     models:
       - net: mobilenet_v2_tiny-1.0-8   # a net's id, or the path of a net.yaml
@@ -20,6 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import os
 import re
 import types
 import typing
@@ -75,6 +80,9 @@ class Recipe:
     front_end: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     duty: Duty | None = None
+    origin: str = ""
+    purpose: str = ""
+    cautions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z_]\w*", self.name, re.ASCII):
@@ -108,7 +116,9 @@ def read(path: Path) -> Recipe:
         raise InputError(f"{where}: 'models' must be a list of nets with their targets")
     table["models"] = tuple(_struct(ModelRecipe, m, f"{where}, model {k}") for k, m in enumerate(models, 1))
     table.setdefault("out", f"runs/{table.get('name', path.stem)}")
-    return _struct(Recipe, table, where)
+    found = _struct(Recipe, table, where)
+    beside = path.parent / found.data
+    return dataclasses.replace(found, data=os.path.relpath(beside)) if beside.exists() else found
 
 
 def identifier(source: str) -> str:

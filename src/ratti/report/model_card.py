@@ -22,6 +22,8 @@ def text(recipe: Recipe, dataset: Dataset, result: ModelResult, made_by: str) ->
         f"An int8 classifier of {dataset.classes} classes for inputs of {h}x{w}x{c}: {result.parameters:,} parameters, "
         f"{result.macs:,} multiply-accumulates. {made_by}",
         "",
+        *([recipe.purpose, ""] if recipe.purpose else []),
+        *(["## Limits", "", *(f"- {line}" for line in recipe.cautions), ""] if recipe.cautions else []),
         "## Accuracy on the test set",
         "",
         f"{dataset.test_size:,} samples that nothing was trained, chosen or calibrated on.",
@@ -30,6 +32,7 @@ def text(recipe: Recipe, dataset: Dataset, result: ModelResult, made_by: str) ->
         "| --- | --- |",
         f"| float32 | {result.accuracy_float:.2%} |",
         f"| int8 | {result.accuracy_int8:.2%} |",
+        f"| int8, balanced: the mean of the recalls below | {result.balanced_int8:.2%} |",
     ]
     for d in result.device:
         lines.append(f"| firmware on {d.target}, {d.samples:,} samples | {d.accuracy:.2%} |")
@@ -75,7 +78,8 @@ def text(recipe: Recipe, dataset: Dataset, result: ModelResult, made_by: str) ->
         "",
         "## Data and training",
         "",
-        f"Source: `{recipe.data}`: {len(dataset.train):,} samples to train, {len(dataset.val):,} to validate "
+        f"Source: `{recipe.data}`{f' ({recipe.origin})' if recipe.origin else ''}: {len(dataset.train):,} samples to "
+        f"train, {len(dataset.val):,} to validate "
         f"(cut from the training part by group), {dataset.test_size:,} to test.",
     ]
     lines += [f"- {line}" for line in dataset.report.lines()]

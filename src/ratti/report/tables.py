@@ -349,7 +349,8 @@ def _color() -> bool:
 def build(result: BuildResult) -> str:
     """One row a device, then where the bundles are and what to do next."""
     columns: dict[str, JustifyMethod] = {"device": "left", "net": "left"}
-    columns |= dict.fromkeys(("float", "int8", "on device", "RAM B", "flash B", "instructions", "ms", "fits"), "right")
+    figures = ("float", "int8", "balanced", "on device", "RAM B", "flash B", "instructions", "ms", "fits")
+    columns |= dict.fromkeys(figures, "right")
     rows: list[Sequence[RenderableType]] = []
     for model in result.models:
         on_device = {d.target: f"{d.accuracy:.1%} of {d.samples}" for d in model.device}
@@ -359,6 +360,7 @@ def build(result: BuildResult) -> str:
                 model.net,
                 f"{model.accuracy_float:.1%}",
                 f"{model.accuracy_int8:.1%}",
+                f"{model.balanced_int8:.1%}" if model.unequal else "",
                 on_device.get(checked.target, "not run"),
                 f"{checked.whole.ram:,}",
                 f"{checked.whole.flash:,}",
@@ -366,7 +368,8 @@ def build(result: BuildResult) -> str:
                 _span(*checked.whole.latency_range_ms) if checked.whole.latency_range_ms else "no source",
                 Text("yes", style="green") if checked.fits else Text("NO", style="bold red"),
             ))
-    table = grid(columns, rows, drop=("float", "net", "on device"))
+    without = () if any(m.unequal for m in result.models) else ("balanced",)
+    table = grid(columns, rows, ("float", "net", "on device"), without)
     reasons = [Text(f"✗ {c.target}: {r}", style="red") for m in result.models for c in m.checks for r in c.reasons]
     where = [Text(f"battery: {life.target}, {m.duty}: {life}") for m in result.models for life in m.battery]
     where += [Text(f"bundle: {m.bundle}") for m in result.models]

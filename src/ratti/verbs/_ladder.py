@@ -157,6 +157,11 @@ class Ladder:
                           f"B as a bitmap and {size.gaps:,} B as gaps, less the code that expands them; no gain on "
                           f"{self.target} today: its kernels store and multiply zeros like other weights")
 
+    @property
+    def before(self) -> CheckResult:
+        """The figures of the first int8 net: whole, where pruning comes after."""
+        return next(s.checked for s in self.steps if s.checked is not None)
+
     def report(self, model: str, out: Path) -> tuple[tuple[Rung, ...], str, ModelResult]:
         """Chooses by validation, writes the bundle, opens the test part: (the ladder, the chosen step, the bundle)."""
         candidates = [s for s in self.steps if s.checked is not None and s.checked.fits]

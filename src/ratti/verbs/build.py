@@ -17,7 +17,7 @@ import yaml
 from .. import features, nets, targets
 from ..deploy import deploy, outputs_of
 from ..duty import Duty, Life
-from ..errors import InputError
+from ..errors import DataError, InputError
 from ..formats import tflite
 from ..graph import interpreter
 from ..graph.ir import Graph
@@ -82,12 +82,24 @@ class ModelResult:
             "device": min((d.accuracy for d in self.device), default=None),
         }
 
+    @property
+    def balanced_int8(self) -> float:
+        """The mean of the recalls of the classes that have samples."""
+        return float(np.mean([r for r in self.recall_int8 if r is not None]))
+
+    @property
+    def unequal(self) -> bool:
+        """Whether the largest class of the test set has more than half again as many samples as the smallest."""
+        counts = [sum(row) for row in self.confusion]
+        return max(counts) > 1.5 * min(counts)
+
     def to_json(self) -> dict[str, Any]:
         out = {k: v for k, v in vars(self).items() if not k.startswith("accuracy_")}
         return {
             "schema": BUNDLE_SCHEMA,
             **out,
             "accuracy": self.accuracy,
+            "balanced_accuracy": self.balanced_int8,
             "device": [vars(d) for d in self.device],
             "checks": [c.to_json() for c in self.checks],
             "battery": [life.to_json() for life in self.battery],
@@ -183,6 +195,9 @@ def _folder(net: str) -> str:
 
 def _dataset(recipe: Recipe, model: ModelRecipe) -> tuple[nets.NetSpec, Dataset]:
     bad = SKIPPED_SHARE if recipe.skip_damaged else 0.0
+    if recipe.origin and ("/" in recipe.data or "." in recipe.data) and not Path(recipe.data).exists():
+        raise DataError(f"the data of recipe '{recipe.name}' are not at '{recipe.data}', neither beside it nor in this "
+                        f"folder: {recipe.origin}; or say where yours are with --data PATH")
     return load_data(recipe.data, model.net, dataclasses.replace(data_options(recipe), max_bad_share=bad))
 
 

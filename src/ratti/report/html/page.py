@@ -10,6 +10,7 @@ from . import kinds
 from .markup import Child, Markup, join, tag
 from .runs import FILE, Json, Model, Run, read_json
 from .sections.accuracy import accuracy
+from .sections.compression import compression
 from .sections.energy import energy
 from .sections.front import front
 from .sections.front_end import front_end
@@ -29,8 +30,8 @@ def read(path: Path) -> Run:
     file = path / FILE if path.is_dir() else path
     if not file.is_file():
         what = f"has no {FILE}" if path.is_dir() else "not found"
-        raise InputError(f"'{path}' {what}: give the folder of a build, a bundle or a search, or a file from "
-                         "`ratti check --json`")
+        raise InputError(f"'{path}' {what}: give the folder of a build, a bundle, a compression or a search, or a file "
+                         "from `ratti check --json`")
     content = read_json(file)
     known = {registry.load(kinds.__name__, name).SCHEMA: name for name in registry.modules(kinds.__name__)}
     schema = content.get("schema")
@@ -72,6 +73,7 @@ def _body(run: Run) -> Markup:
         tag("header", tag("p", f"ratti {run.verb}", class_="dim"), tag("h1", run.title), _about(run), class_="top"),
         front(run),
         verdict(run) if run.models else None,
+        compression(run),
         [_model(m, model, tested, len(run.models) > 1) for m, model in enumerate(run.models)],
         colophon(run),
     )

@@ -36,6 +36,9 @@ def _ladder(model: Model, tested: int | None) -> Markup:
             tag("span", tag("b", f"{value:.1%}"), " ", tag("span", change, class_="dim")),
             tag("span", about, class_="dim about"))))
     note = f"On the test set{f' ({tested:,} samples)' if tested else ''}, which was read once, by the final report."
+    balanced = result.get("balanced_accuracy")
+    if balanced is not None:
+        note += f" Balanced, the mean of the classes' recalls: {balanced:.1%} in int8."
     return section("Accuracy", tag("dl", rows, class_="ladder"), note=note)
 
 

@@ -65,7 +65,7 @@ class Settings:
         from ratti.train import TrainConfig
 
         return TrainConfig(epochs, self.batch_size, learning_rate=self.rate * share, weight_decay=0.02,
-                           ema_decay=0.998, balanced_sampling=self.balanced, balanced=self.balanced,
+                           ema_decay=0.98, balanced_sampling=self.balanced, balanced=self.balanced,
                            augment=self.augment, seed=seed)
 
 

@@ -108,7 +108,7 @@ def _name(node: Any) -> str:
 
 if __name__ == "__main__":
     try:
-        {"export": export, "run": run}[sys.argv[1]](*sys.argv[2:])
+        (export if sys.argv[1] == "export" else run)(*sys.argv[2:])
     except ModuleNotFoundError as error:
         print(error, file=sys.stderr)
         sys.exit(3)

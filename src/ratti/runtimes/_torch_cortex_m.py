@@ -80,7 +80,7 @@ def refusal(op: Op) -> str:
 
 
 def _compute(op: Op, p: Program, node: Node) -> None:
-    if _as_convolution(p, node):
+    if isinstance(op, FullyConnected) and _as_convolution(p, node):
         weight, bias = p.weights(node)
         x = p.rounded(p.plain(node.inputs[0]).reshape(-1, *weight.shape[1:]), node.inputs[0])
         p.keep(node, F.conv2d(x, weight, bias), activation=op.activation)

@@ -60,6 +60,7 @@ def _lowered(program: str, cpu: str) -> Any:
     from executorch.backends.cortex_m.passes.cortex_m_pass_manager import CortexMPassManager
     from executorch.backends.cortex_m.target_config import CortexMTargetConfig
     from executorch.exir import EdgeCompileConfig, to_edge
+    from executorch.exir.passes.remove_unused_parameters_pass import remove_unused_parameters_pass
 
     config = EdgeCompileConfig(preserve_ops=[torch.ops.aten.linear.default], _check_ir_validity=False)
     edge = to_edge(torch.export.load(program), compile_config=config)
@@ -70,6 +71,7 @@ def _lowered(program: str, cpu: str) -> Any:
         edge._edge_programs["forward"] = manager.transform()
         if passes is not rest:
             _mark(edge.exported_program().graph)
+    edge._edge_programs["forward"] = remove_unused_parameters_pass(edge.exported_program())  # weights in torch's order
     return edge
 
 
@@ -108,7 +110,7 @@ def _name(node: Any) -> str:
 
 if __name__ == "__main__":
     try:
-        {"export": export, "run": run}[sys.argv[1]](*sys.argv[2:])
+        (export if sys.argv[1] == "export" else run)(*sys.argv[2:])
     except ModuleNotFoundError as error:
         print(error, file=sys.stderr)
         sys.exit(3)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..graph.ir import Graph, Node
@@ -32,6 +32,9 @@ class CortexMProgram(Program):
         for node in self.graph.nodes:
             if isinstance(node.op, LinearOp):
                 self._adapt(node)
+        for name, value in list(self.named_buffers()):  # as parameters: those that lowering replaces can be removed
+            delattr(self, name)
+            self.register_parameter(name, nn.Parameter(value, requires_grad=False))
 
     def weights(self, node: Node) -> tuple[Tensor, Tensor | None]:
         weight, bias = super().weights(node)
@@ -80,7 +83,7 @@ def refusal(op: Op) -> str:
 
 
 def _compute(op: Op, p: Program, node: Node) -> None:
-    if _as_convolution(p, node):
+    if isinstance(op, FullyConnected) and _as_convolution(p, node):
         weight, bias = p.weights(node)
         x = p.rounded(p.plain(node.inputs[0]).reshape(-1, *weight.shape[1:]), node.inputs[0])
         p.keep(node, F.conv2d(x, weight, bias), activation=op.activation)

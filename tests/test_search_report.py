@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from ratti import data
 from ratti.search.learned import Option
-from ratti.search.spaces import Task, load
-from ratti.verbs.search import Found, SearchResult
+from ratti.search.spaces import Task, load, suited
+from ratti.verbs.search import Found, SearchResult, _datasets
 
 pytestmark = pytest.mark.torch
 pytest.importorskip("torch", reason="torch is missing (pip install 'ratti[train]')")
@@ -74,6 +75,16 @@ def test_json_has_what_the_interface_promises() -> None:
     (row,) = content["front"]
     assert {"accuracy", "ram", "flash", "instructions", "latency_ms", "energy_uj", "path"} <= set(row)
     assert content["options"][0]["choice"] == "width"
+
+
+def test_a_folder_of_recordings_is_a_spectrogram(shared: Path) -> None:
+    """What `build` makes of the net's own file is the same data: it is not cut to a square."""
+    source = str(shared / "data" / "digits_spoken")
+    ((shape, dataset),) = _datasets(source, None).items()
+    assert shape == (49, 20, 1)
+    task = Task((shape,), dataset.classes)
+    assert suited(task, 32 * 1024) == "ds_cnn"
+    assert data.load(source, data.Options(size=shape[:2], channels=1)).digest() == dataset.digest()
 
 
 def test_the_same_nets_are_drawn_again(bench: SimpleNamespace) -> None:

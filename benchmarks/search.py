@@ -42,6 +42,7 @@ from ratti.verbs.search import Request, search
 
 GOALS = {"median": 0.03, "worst": 0.08}
 SHAPES = ((32, 32, 3), (48, 48, 3), (64, 64, 3))
+SMALL = ((8, 8, 1), (16, 16, 1))  # what a part with 2 KB of RAM can hold
 CLASSES = 10
 MOST_WEIGHTS = 150_000  # of a random net: the parts have 256 KB of flash and more
 TOGETHER = 8  # nets whose new layers are compiled together
@@ -67,6 +68,10 @@ def keep(path: Path, row: dict[str, Any]) -> None:
         file.write(json.dumps(row) + "\n")
 
 
+def _space(name: str) -> Space:
+    return spaces.load(name, Task(SMALL if name == "tiny" else SHAPES, CLASSES))
+
+
 def random_nets(space: Space, count: int) -> Iterator[nets.NetSpec]:
     """The same nets in every run."""
     rng = np.random.default_rng(2020)
@@ -83,7 +88,7 @@ def model_of(target: str, folder: Path, watched: bool = False) -> CostModel:
 
 
 def costs(arguments: argparse.Namespace) -> None:
-    space = spaces.load(arguments.space, Task(SHAPES, CLASSES))
+    space = _space(arguments.space)
     print(f"{'target':14} {'nets':>5} {'figure':>12} {'median':>8} {'worst':>8} {'goal':>12} {'costs/s':>9}")
     for target in arguments.target.split(","):
         path = arguments.out / f"costs-{space.id}-{target}.jsonl"
@@ -132,7 +137,7 @@ def whole_beside_composed(numbered: Sequence[tuple[int, nets.NetSpec]], composed
 
 def ranks(arguments: argparse.Namespace) -> None:
     one, other = arguments.target.split(",")[:2]
-    space = spaces.load(arguments.space, Task(SHAPES, CLASSES))
+    space = _space(arguments.space)
     path = arguments.out / f"ranks-{space.id}-{one}-{other}.jsonl"
     pair = [model_of(t, arguments.out) for t in (one, other)]
     done = len(rows(path))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import optuna
 
 STUDY = "search"
+PREPARED = "prepared"
 FILE = "study.db"
 FAILURES = 5  # of tasks in a row, that end a search
 PATIENCE = 0.7  # of all the time, in which a first net must be found that is within the limits
@@ -107,7 +108,6 @@ class Search:
         self._flying: dict[int, tuple[optuna.Trial, Choice]] = {}
         self._tried = {_key(t.choice) for t in self._trials}
         self._failures = 0
-        self.prepared = self.spent  # when the first candidate was begun
         self.strategy = kind(self)
         sampler = self.strategy.sampler()
         if sampler is not None:
@@ -122,6 +122,11 @@ class Search:
     def left(self) -> float:
         """Seconds that candidates can still be tried."""
         return self._seconds - self.spent - self._reserve(self._trials)
+
+    @property
+    def prepared(self) -> float:
+        """Seconds that were spent when the first candidate was begun."""
+        return float(self.noted(PREPARED) or self.spent)
 
     def trials(self) -> tuple[Trial, ...]:
         """All that were told, by number."""
@@ -147,7 +152,8 @@ class Search:
         """Tries candidates until the time is over, or nothing is left to try."""
         self._settle()
         self.strategy.prepare()
-        self.prepared = self.spent
+        if self.noted(PREPARED) is None:
+            self.note(PREPARED, self.spent)
         exhausted = False
         while True:
             while not exhausted and len(self._flying) < self.pool.size and not self._over():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FINAL_EPOCHS = 25  # of a finalist, that time is kept for
 MOST_EPOCHS = 60
+KEPT = 0.35  # of all the time, at most
 LEAST_EPOCHS = 3  # for fewer there are fewer finalists
 USEFUL = 0.85  # of the best accuracy: nets of the front below it are finished last
 FINISH_SECONDS = 10.0  # to quantize, compile, run and bundle a finalist, on a core of its own
@@ -66,11 +67,12 @@ class Finalists:
     slow: float = 1.0  # times as long as on a core of its own
 
     def reserve(self, trials: Sequence[Trial]) -> float:
-        """Seconds to keep for them while candidates are tried, at most half of all."""
-        each = FINAL_EPOCHS * max((t.outcome.epoch_seconds for t in trials if t.fits), default=0.0)
+        """Seconds to keep for them while candidates are tried: what they are expected to need, at most a share of all."""
+        most = KEPT * self.request.minutes * 60
+        each = FINAL_EPOCHS * max((t.outcome.epoch_seconds for t in trials if t.fits), default=math.inf)
         rounds = math.ceil(self.request.finalists / self.pool.size)
         finish = self.request.finalists * (FINISH_SECONDS + WHOLE_SECONDS) * self.slow
-        return min(rounds * each + finish, self.request.minutes * 30)
+        return min(rounds * each + finish, most)
 
     def finish(self, search: Search, clock: dict[str, float]) -> tuple[Found, ...]:
         """The best nets that the search found, most accurate first (by validation); `clock` is told how long it took.

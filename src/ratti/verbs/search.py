@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "ratti.search/1"
 SIDE = 64  # of pictures in a folder, where nothing is said
+FRAMES = 49  # of a recording, rows of a table
 SHARES = (0.5, 0.75, 1.0)  # of the largest size, that pictures are tried in
 LEAST_SIDE = 24  # smaller pictures stay as they are
 COMPARED = 200  # nets that are ranked on a second device
@@ -208,7 +209,10 @@ def _datasets(source: str, size: int | None) -> dict[Shape, Dataset]:
     """The data in each shape that is tried, smallest first."""
     from ..data import Kind, Options, load
 
-    first = load(source, Options((size, size)) if size else Options((SIDE, SIDE)) if Path(source).is_dir() else None)
+    is_folder = Path(source).is_dir()
+    first = load(source, Options(resolution=size or SIDE) if is_folder else Options((size, size)) if size else None)
+    if is_folder and not size and first.kind is not Kind.IMAGE:
+        first = load(source, Options(resolution=FRAMES))
     if first.kind is not Kind.IMAGE or min(first.input_shape[:2]) < LEAST_SIDE:
         return {first.input_shape: first}
     found: dict[Shape, Dataset] = {}

@@ -7,7 +7,6 @@ classes, background among them. Logits come as (rows * columns * classes,). Bloc
 
 from __future__ import annotations
 
-from ..errors import InputError
 from ..types import Shape
 from . import mobilenet_v2
 from ._blocks import Block, InvertedResidual
@@ -16,7 +15,8 @@ from ._scale import scaled
 
 DEFAULT_CLASSES = 2
 EXAMPLE = "fomo-0.35-96"
-CELL, HEAD = 8, 32
+GOAL = "centroids"
+HEAD = 32
 STAGES = mobilenet_v2.STAGES[:3]  # 1/2, 1/4, 1/8
 
 
@@ -25,8 +25,6 @@ def input_shape(resolution: int) -> Shape:
 
 
 def blocks(width: float, shape: Shape, classes: int) -> tuple[Block, ...]:
-    if shape[0] % CELL or shape[1] % CELL:
-        raise InputError(f"fomo takes inputs whose height and width are multiples of {CELL}, not {shape[0]}x{shape[1]}")
     channels = scaled(mobilenet_v2.STEM, width)
     net: list[Block] = [Conv(channels, (3, 3), (2, 2), activation=Activation.RELU6)]
     for expansion, stage_width, repetitions, stage_stride in STAGES:

@@ -33,8 +33,8 @@ Point = tuple[float, float, int]  # row and column in cells, class
 
 
 def grid(shape: Shape) -> tuple[int, int]:
-    """Cells of an input of `shape` (H, W, C)."""
-    return shape[0] // CELL, shape[1] // CELL
+    """Cells of an input of `shape` (H, W, C); those at the end may be cut."""
+    return -(-shape[0] // CELL), -(-shape[1] // CELL)
 
 
 def outputs(classes: int, shape: Shape) -> int:

@@ -28,7 +28,7 @@ from .npz import signals
 FORMS = "'motor' (synthetic vibration of a motor: normal, and three faults)"
 CLASSES = ("normal", "bearing", "imbalance", "looseness")
 RATE_HZ, WINDOW, COUNTS_A_G = 3200, 256, 4096
-MACHINES, NORMAL_WINDOWS, FAULT_WINDOWS = 60, 40, 6  # of each machine
+MACHINES, NORMAL_WINDOWS, FAULT_WINDOWS = 240, 12, 2  # of each machine
 SEED = 20260
 
 

@@ -58,7 +58,9 @@ def bundle(tmp_path: Path, figures: dict[str, Any]) -> Path:
     folder.mkdir()
     (folder / "report.json").write_text(json.dumps(result))
     np.savez_compressed(folder / "examples.npz", x=rng.integers(0, 255, (4, 8, 8, 3)).astype(np.uint8),
-                        labels=np.array([0, 2, 1, 1]), answers=np.array([1, 0, 1, 1]), looked_at=60, kind="image")
+                        words=np.array(["is row, said column", f"is {EVIL}, said row", "column", "column"]),
+                        right=np.array([False, False, True, True]), looked_at=60, kind="image",
+                        marks=np.array([[2, 3.5, 4.5, 0], [2, 4.0, 4.0, 1]]))
     return folder
 
 
@@ -309,8 +311,8 @@ def test_damaged_examples(bundle: Path, figures: dict[str, Any]) -> None:
         (bundle / "examples.npz").write_bytes(damaged)
         with pytest.raises(InputError, match="examples"):
             report(bundle)
-    np.savez(bundle / "examples.npz", x=np.array([{}], dtype=object), labels=[0], answers=[0], looked_at=1,
-             kind="image")
+    np.savez(bundle / "examples.npz", x=np.array([{}], dtype=object), words=["a"], right=[True], looked_at=1,
+             marks=np.zeros((0, 4)), kind="image")
     with pytest.raises(InputError, match="examples"):
         report(bundle)
     assert not (bundle / "report.html").exists()

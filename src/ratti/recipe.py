@@ -7,6 +7,7 @@
     purpose: Reads digits on a form.   # for the model card, as are the cautions
     cautions: [One writer in 13.]
     front_end: {name: log_mel, mels: 20}  # between sensor and net; left out: log-mel for sound, all else as it is
+    goal: classify                     # reconstruct (anomalies), centroids; left out: what the data are made for
     models:
       - net: mobilenet_v2_tiny-1.0-8   # a net's id, or the path of a net.yaml
         targets: [stm32f446re, rp2040]
@@ -36,6 +37,7 @@ from typing import Any, TypeVar
 import yaml
 
 from . import features, nets, registry, targets
+from .data import goals
 from .data.options import Options
 from .duty import Duty
 from .errors import InputError, MissingDependencyError
@@ -83,6 +85,7 @@ class Recipe:
     origin: str = ""
     purpose: str = ""
     cautions: tuple[str, ...] = ()
+    goal: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z_]\w*", self.name, re.ASCII):
@@ -93,6 +96,8 @@ class Recipe:
             raise InputError(f"optimize is '{self.optimize}'; allowed: {', '.join(OPTIMIZE)}")
         if self.front_end is not None and self.front_end.get("name") not in features.front_ends():
             raise registry.unknown("front end", str(self.front_end.get("name", "")), features.front_ends())
+        if self.goal is not None and self.goal not in goals.goals():
+            raise registry.unknown("goal", self.goal, goals.goals())
         nets_ = [m.net for m in self.models]
         if len(set(nets_)) != len(nets_):
             raise InputError(f"recipe '{self.name}' names the same net twice")
@@ -142,11 +147,11 @@ def train_config(model: ModelRecipe) -> Any:
 def data_options(recipe: Recipe) -> Options:
     """How to load the data of a recipe; size and resolution follow from the net."""
     table = dict(recipe.options)
-    for key in ("size", "channels", "resolution", "front_end", "max_bad_share"):
+    for key in ("size", "channels", "resolution", "front_end", "goal", "max_bad_share"):
         if key in table:
             raise InputError(f"options of recipe '{recipe.name}': '{key}' follows from the rest of the recipe")
     found = _struct(Options, table, f"options of recipe '{recipe.name}'")
-    return dataclasses.replace(found, front_end=recipe.front_end)
+    return dataclasses.replace(found, front_end=recipe.front_end, goal=recipe.goal)
 
 
 def ptq_config(model: ModelRecipe) -> Any:

@@ -81,7 +81,7 @@ def qat(model: nn.Module, dataset: Dataset, config: QatConfig | None = None, *, 
                 prepared(*tensors(dataset, batch))
     if config.keep_zeros:
         hold_zeros(p for p in prepared.parameters() if p.ndim > 1)
-    if goal is None and config.distill:
+    if goal is None and config.distill and dataset.goal == "classify":
         goal = Distillation(ModelTeacher(model.eval()))
     identity = {"net": digest(model.state_dict()), "qat": config.to_json()}
     fitted = fit(prepared, dataset, config.train, identity=identity, run_dir=run_dir, goal=goal, progress=progress)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import InputError
 from ..types import Array
 from .dataset import Dataset, Kind, Part
 
@@ -65,6 +66,8 @@ class Augment:
             return cls()
         height, width, channels = dataset.input_shape
         photo = channels == 3
+        if dataset.train.points is not None:  # objects stay where they are
+            return cls(brightness=0.1, contrast=0.1)
         return cls(
             flip=Flip.HORIZONTAL if dataset.flip_safe else Flip.NONE,
             shift_px=max(1, round(min(height, width) / 12)),
@@ -74,6 +77,9 @@ class Augment:
 
     def part(self, dataset: Dataset, part: Part, rng: np.random.Generator) -> Part:
         """A changed copy of some training samples of `dataset`."""
+        if part.points is not None and (self.flip is not Flip.NONE or self.shift_px):
+            raise InputError(f"{dataset.name} says where objects are: flip and shift_px would move them, "
+                             f"leave both out")
         if dataset.kind is Kind.IMAGE:
             return replace(part, x=self(part.x, rng))
         x, samples, front_end = part.x, dataset.samples(part), dataset.front_end

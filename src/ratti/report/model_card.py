@@ -5,40 +5,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import targets
+from ..data import goals
 from .tables import figure
 
 if TYPE_CHECKING:
     from ..data import Dataset
     from ..recipe import Recipe
-    from ..verbs.build import ModelResult
+    from ..verbs._built import ModelResult
 
 
 def text(recipe: Recipe, dataset: Dataset, result: ModelResult, made_by: str) -> str:
     """The card as Markdown."""
     h, w, c = dataset.input_shape
+    goal = goals.load(dataset.goal)
     lines = [
         f"# {recipe.name}: {result.net}",
         "",
-        f"An int8 classifier of {dataset.classes} classes for inputs of {h}x{w}x{c}: {result.parameters:,} parameters, "
+        f"{goal.WHAT.format(classes=dataset.classes)}, for inputs of {h}x{w}x{c}: {result.parameters:,} parameters, "
         f"{result.macs:,} multiply-accumulates. {made_by}",
         "",
         *([recipe.purpose, ""] if recipe.purpose else []),
         *(["## Limits", "", *(f"- {line}" for line in recipe.cautions), ""] if recipe.cautions else []),
-        "## Accuracy on the test set",
+        f"## {result.metric[0].upper()}{result.metric[1:]} on the test set",
         "",
         f"{dataset.test_size:,} samples that nothing was trained, chosen or calibrated on.",
         "",
-        "| | accuracy |",
+        f"| | {result.metric} |",
         "| --- | --- |",
         f"| float32 | {result.accuracy_float:.2%} |",
         f"| int8 | {result.accuracy_int8:.2%} |",
-        f"| int8, balanced: the mean of the recalls below | {result.balanced_int8:.2%} |",
     ]
+    if result.confusion:
+        lines.append(f"| int8, balanced: the mean of the recalls below | {result.balanced_int8:.2%} |")
     for d in result.device:
         lines.append(f"| firmware on {d.target}, {d.samples:,} samples | {d.accuracy:.2%} |")
+    lines += [f"| int8, {name} | {value:.2%} |" for name, value in result.details.items()]
     lines += ["", "| class | recall, int8 |", "| --- | --- |"]
     for name, recall in zip(dataset.class_names, result.recall_int8, strict=True):
         lines.append(f"| {name} | {'no samples' if recall is None else f'{recall:.1%}'} |")
+    lines += [f"\n{name[0].upper()}{name[1:]}, chosen on validation: {value:.6g}." for name, value in
+              result.settings.items()]
     lines += [
         "",
         "## On the devices",
@@ -73,7 +79,7 @@ def text(recipe: Recipe, dataset: Dataset, result: ModelResult, made_by: str) ->
         "",
         "## Use",
         "",
-        f"Input: {feed}. Output: one code per class; the largest is the answer. `c/` holds the source for each "
+        f"Input: {feed}. Output: {goal.USE}. `c/` holds the source for each "
         "instruction set with a test; `model.tflite` gives the same bits in TensorFlow Lite Micro.",
         "",
         "## Data and training",
@@ -85,8 +91,8 @@ def text(recipe: Recipe, dataset: Dataset, result: ModelResult, made_by: str) ->
     lines += [f"- {line}" for line in dataset.report.lines()]
     lines += [
         "",
-        "The licence of the data applies to what is learned from it; read it before you ship. A class that the data do "
-        "not show will still get an answer: the model cannot say that it does not know.",
+        "The licence of the data applies to what is learned from it; read it before you ship. "
+        f"{goal.LIMIT}",
         "",
     ]
     return "\n".join(lines)

@@ -21,9 +21,9 @@ from ..types import KIB, How
 
 if TYPE_CHECKING:
     from ..graph.passes import Saving
+    from ..verbs._built import BuildResult
     from ..verbs._front_end import FrontEndFigures
     from ..verbs.bench import BenchResult, BenchRow, Timing
-    from ..verbs.build import BuildResult
     from ..verbs.check import CheckResult, Sum
     from ..verbs.verify import VerifyResult
 
@@ -370,6 +370,10 @@ def build(result: BuildResult) -> str:
             ))
     without = () if any(m.unequal for m in result.models) else ("balanced",)
     table = grid(columns, rows, ("float", "net", "on device"), without)
+    others = [Text(f"{m.net}: " + ", ".join(
+        [f"{name} {value:.1%}" for name, value in m.details.items()]
+        + [f"{name} {value:.4g} (chosen on validation)" for name, value in m.settings.items()]))
+        for m in result.models if m.details or m.settings]
     reasons = [Text(f"✗ {c.target}: {r}", style="red") for m in result.models for c in m.checks for r in c.reasons]
     where = [Text(f"battery: {life.target}, {m.duty}: {life}") for m in result.models for life in m.battery]
     where += [Text(f"bundle: {m.bundle}") for m in result.models]
@@ -383,8 +387,9 @@ def build(result: BuildResult) -> str:
         f"  compile    {first.bundle}/c/{targets.load(target).isa}/{result.name}.c into your firmware: "
         f"{_calls(result)}",
     ]
-    title = Text(f"{result.name}: accuracy on {result.data['test']:,} test samples, figures from the emulated devices")
-    return render(title, table, *reasons, *where, Text(), *map(Text, steps))
+    tested = f"{result.data['test']:,} test samples"
+    title = Text(f"{result.name}: {first.metric} on {tested}, figures from the emulated devices")
+    return render(title, table, *others, *reasons, *where, Text(), *map(Text, steps))
 
 
 def _calls(result: BuildResult) -> str:

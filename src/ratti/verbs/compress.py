@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import targets
 from ._budget import Budget
+from ._built import ModelResult
 from ._ladder import Ladder, Rung
-from .build import ModelResult, Say, write_json
+from .build import Say, write_json
 from .check import CheckResult, Limits
 from .export import check_folder
 from .report import report

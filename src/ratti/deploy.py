@@ -16,7 +16,7 @@ from .emit.features import FeatureSources, aligned
 from .errors import DoesNotFitError
 from .graph.ir import Graph
 from .graph.passes import run_pipeline
-from .kernels import FEATURES, SPARE_FLASH, candidates
+from .kernels import FEATURES, SCARCE_FLASH, SPARE_FLASH, candidates, lean_features
 from .plan import Plan, Step, make_plan, make_plans
 from .targets import Target
 from .types import Array, How
@@ -34,7 +34,7 @@ class Deployment:
 
     plan: Plan
     sources: c.CSources
-    lean: frozenset[str] = frozenset()  # nodes that give up kernels which spend flash on speed
+    lean: frozenset[str] = frozenset()  # nodes whose kernels spare flash
 
     @property
     def program(self) -> Program:
@@ -95,14 +95,14 @@ def prepare(
     """Plan and sources for the instruction set `isa` ("portable" for any C compiler).
 
     Kernels that take more flash than others for the same weights are planned for speed only, and not for the nodes
-    named in `lean`. `weights_apart` makes the weights a block of their own (`emit.blob`).
+    named in `lean`; those get weights stored compressed, where they have enough zeros, at some cost in speed. `weights_apart` makes the weights a block of their own (`emit.blob`).
     """
     plan = make_plan(run_pipeline(graph), _features(isa, optimize), arena_limit, lean=lean)
     return Deployment(plan, c.emit(plan, name, weights_apart), frozenset(lean))
 
 
 def _features(isa: str, optimize: str) -> frozenset[str]:
-    return FEATURES[isa] if optimize == "speed" else FEATURES[isa] - {SPARE_FLASH}
+    return FEATURES[isa] if optimize == "speed" else lean_features(FEATURES[isa])
 
 
 def prepare_rust(graph: Graph, name: str | None = None) -> rust.RustCrate:
@@ -140,11 +140,12 @@ def deploy(
 
 
 def _give_up(plan: Plan, excess: int) -> set[str]:
-    """The nodes that give up kernels which spend flash on speed, to save `excess` bytes of tables, or all that do.
+    """The nodes whose kernels spare flash, to save `excess` bytes of tables, or all that do.
 
     The code of the kernels that come instead is not known here: whoever asks links the plan, and may ask again.
     """
-    gains = sorted((_gain(s) for s in plan.steps if SPARE_FLASH in s.kernel.requires), key=lambda g: g[0] / g[1])
+    found = [_gain(s) for s in plan.steps if SCARCE_FLASH not in s.work.features]
+    gains = sorted((g for g in found if g[1] > 0), key=lambda g: g[0] / g[1])
     given_up: set[str] = set()
     for _, saved, name in gains:
         if excess <= 0:
@@ -156,10 +157,11 @@ def _give_up(plan: Plan, excess: int) -> set[str]:
 
 def _gain(step: Step) -> tuple[float, int, str]:
     """Instructions (estimated) that a step's kernel gains with flash, the bytes that it takes more, the node's name."""
-    work = replace(step.work, features=step.work.features - {SPARE_FLASH})
+    work = replace(step.work, features=lean_features(step.work.features))
     other = candidates(work)[0]
     more = sum(t.bytes for t in step.call.tables) - sum(t.bytes for t in other.call(work).tables)
-    return other.instructions(work) - step.kernel.instructions(step.work), max(more, 1), step.node.name
+    more = max(more, 1) if SPARE_FLASH in step.kernel.requires else more
+    return other.instructions(work) - step.kernel.instructions(step.work), more, step.node.name
 
 
 def _deploy(

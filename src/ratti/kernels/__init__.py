@@ -9,10 +9,24 @@ from functools import cache
 from importlib import import_module, resources
 
 from ..registry import modules
-from .base import FEATURES, SPARE_FLASH, Call, Constant, Kernel, Overlap, Reach, Struct, Table, Work
+from .base import (
+    FEATURES,
+    SCARCE_FLASH,
+    SPARE_FLASH,
+    Call,
+    Constant,
+    Kernel,
+    Overlap,
+    Reach,
+    Struct,
+    Table,
+    Work,
+    lean_features,
+)
 
 __all__ = [
     "FEATURES",
+    "SCARCE_FLASH",
     "SPARE_FLASH",
     "Call",
     "Constant",
@@ -24,6 +38,7 @@ __all__ = [
     "Work",
     "all_kernels",
     "candidates",
+    "lean_features",
     "rust_form",
     "rust_path",
     "source",
@@ -45,8 +60,13 @@ def all_kernels() -> tuple[Kernel, ...]:
 
 
 def candidates(work: Work) -> list[Kernel]:
-    """Kernels that serve `work`, the one with the fewest estimated instructions first."""
-    return sorted((k for k in all_kernels() if k.serves(work)), key=lambda k: (k.instructions(work), k.name))
+    """Kernels that serve `work`, the one with the fewest estimated instructions first.
+
+    Where flash is short, those that store weights compressed come before all others.
+    """
+    short = SCARCE_FLASH in work.features
+    served = (k for k in all_kernels() if k.serves(work))
+    return sorted(served, key=lambda k: (not (short and k.compresses), k.instructions(work), k.name))
 
 
 def source(path: str) -> str:

@@ -26,6 +26,8 @@ RECORD_BYTES = {"ratti_wide_channel": 16}
 
 # Beside what an instruction set offers: flash may be spent on speed. Plans for size go without it.
 SPARE_FLASH = "spare_flash"
+# Flash is short: what stores weights compressed comes first. Plans for size are made with it.
+SCARCE_FLASH = "scarce_flash"
 
 # What instruction sets offer to kernels, by the names that targets use; `portable` is any C compiler.
 FEATURES: Mapping[str, frozenset[str]] = {
@@ -41,6 +43,11 @@ FEATURES: Mapping[str, frozenset[str]] = {
     "rv32ec": frozenset(),
     "xtensa": frozenset({"multiply", "long_multiply"}),
 }
+
+
+def lean_features(features: frozenset[str]) -> frozenset[str]:
+    """`features` for code that is to take little flash."""
+    return features - {SPARE_FLASH} | {SCARCE_FLASH}
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +152,7 @@ class Kernel(ABC):
     requires: ClassVar[frozenset[str]] = frozenset()
     activations: ClassVar[tuple[DType, ...]] = (DType.INT8,)  # element types of the data
     weights: ClassVar[DType] = DType.INT8  # that of constant weights
+    compresses: ClassVar[bool] = False  # weights take less flash than dense ones do
 
     def serves(self, work: Work) -> bool:
         """True where the kernel computes `work` exactly on a core with `work.features`."""

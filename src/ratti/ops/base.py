@@ -232,6 +232,15 @@ def with_four_bits(case: Case) -> Case:
     return Case(f"{case.label}_4bit", case.op, (x, narrow, *bias), case.outputs)
 
 
+def with_zeros(case: Case, rng: np.random.Generator, share: float) -> Case:
+    """A case of a linear op of whose weights `share` are 0, and all those of the last output."""
+    x, weight, *rest = case.operands
+    assert weight.data is not None
+    data = np.where(rng.random(weight.data.shape) < share, 0, weight.data).astype(np.int8)
+    data[-1] = 0
+    return Case(case.label, case.op, (x, Operand(weight.type, data), *rest), case.outputs)
+
+
 def with_int16(case: Case, sums: DType = DType.INT64) -> Case:
     """A case of a linear op with int16 activations of the same range, and the bias that belongs to them."""
     x, weight, *rest = case.operands

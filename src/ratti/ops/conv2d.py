@@ -20,7 +20,7 @@ from ._window import (
     patches,
     same_padding,
 )
-from .base import Activation, Case, Operand, int8, random_filter, with_four_bits, with_int16
+from .base import Activation, Case, Operand, int8, random_filter, with_four_bits, with_int16, with_zeros
 
 
 @dataclass(frozen=True)
@@ -165,3 +165,6 @@ class Conv2D(LinearOp):
         yield case("stride_beyond_window", 9, 8, 3, 5, (2, 1), (3, 4))
         yield case("depthwise_groups", 5, 5, 6, 6, (3, 3), pad="same", groups=6)
         yield case("wide", 2, 33, 20, 24, (3, 3), pad="same", in_zp=-128, out_zp=-128, act=Activation.RELU)
+        yield with_zeros(case("sparse_pointwise", 5, 3, 40, 12, (1, 1), act=Activation.RELU, out_zp=-128), rng, 0.8)
+        yield with_zeros(case("sparse_k3", 7, 6, 8, 5, (3, 3), (2, 2), "same", in_zp=-128), rng, 0.9)
+        yield with_zeros(case("sparse_half", 3, 3, 16, 9, (1, 1), in_zp=127), rng, 0.5)

@@ -10,7 +10,17 @@ import numpy as np
 
 from ..types import Array, DType, Quant, Shape, TensorType
 from ._accumulate import LinearOp, activation_of
-from .base import Activation, Case, Operand, int8, random_bias, random_filter, with_four_bits, with_int16
+from .base import (
+    Activation,
+    Case,
+    Operand,
+    int8,
+    random_bias,
+    random_filter,
+    with_four_bits,
+    with_int16,
+    with_zeros,
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,8 @@ class FullyConnected(LinearOp):
         yield case("map_keep", (1, 3, 4, 8), 6, keep=True, per_channel=True)
         yield case("no_bias", (1, 20), 7, has_bias=False)
         yield case("relu_n1_to_1", (1, 20), 12, per_channel=True, act=Activation.RELU_N1_TO_1)
+        yield with_zeros(case("sparse", (1, 130), 11, in_zp=-128), rng, 0.85)
+        yield with_zeros(case("sparse_rows", (5, 40), 6, per_channel=True), rng, 0.7)
         yield cls._left_shift(rng)
         yield cls._large_bias(rng)
 

@@ -31,6 +31,14 @@ class Step:
         return sum(size for _, size in self.live) - self.shared_bytes + self.scratch_bytes
 
 
+    @property
+    def saved_bytes(self) -> int:
+        """What a kernel that stores weights compressed saves of their bytes in flash."""
+        if not self.kernel.compresses:
+            return 0
+        return self.work.operands[1].type.bytes - sum(t.bytes for t in self.call.tables if t.role != "channels")
+
+
 @dataclass(frozen=True)
 class Window:
     """A value of a stream that exists as a few rows. In band b its place in the arena begins with row `first[b]`, below
@@ -123,6 +131,11 @@ class Plan:
     def transformed_bytes(self) -> int:
         """What the tables of weights take in flash beyond the model's weights: transforms and padding."""
         return self._beyond("weights", 1)
+
+    @property
+    def saved_bytes(self) -> int:
+        """What compressed storage saves of the model's weights in flash; those of several steps count once."""
+        return sum({id(s.work.operands[1].data): s.saved_bytes for s in self.steps if s.kernel.compresses}.values())
 
     def _beyond(self, role: str, operand: int) -> int:
         """Bytes of tables, equal ones once, beyond those of the operand that they hold."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..errors import UnsupportedError
 from ..graph.ir import Graph, Node
 from ..graph.patches import cut
-from ..kernels import SPARE_FLASH, Kernel, Work, candidates
+from ..kernels import Kernel, Work, candidates, lean_features
 from ..ops.reshape import Reshape
 from .layers import Layer, Layers, call_of
 from .layout import Unit, instructions, lay_out, needed_bytes
@@ -34,7 +34,7 @@ def make_plan(
     """A plan for a core with `features`: the fastest kernels, layer by layer; where that takes more than `arena_limit`
     bytes, the fastest plan with streams that does not, then slower kernels with less scratch, and then patches.
 
-    `kernels` fixes the choice for nodes by name; nodes in `lean` get no kernel that spends flash on speed. Without
+    `kernels` fixes the choice for nodes by name; nodes in `lean` get kernels that spare flash. Without
     `streaming` the plan has neither streams nor patches. A plan over `arena_limit` is still returned: it is the
     smallest that was found.
     UnsupportedError where the graph is not int8 or no kernel serves a node.
@@ -138,7 +138,7 @@ def _items(
         constants = tuple(n for n in node.inputs if graph.values[n].is_constant)
         key = (node.op, graph.input_types(node), graph.output_types(node), constants, node.name in lean)
         if key not in known or node.name in fixed:
-            work = Work.of(graph, node, features - {SPARE_FLASH} if node.name in lean else features)
+            work = Work.of(graph, node, lean_features(features) if node.name in lean else features)
             known[key] = work, (fixed[node.name],) if node.name in fixed else tuple(_kernels(node, work))
         work, options = known[key]
         items.append(Layer(node, work, options, options[0]))

@@ -233,7 +233,7 @@ def _result(
 ) -> CheckResult:
     run = m if isinstance(m, Measurement) else None
     stack = run.stack_bytes if run else None
-    weights = sum(graph.values[n].type.bytes for n in _constants(graph))
+    weights = sum(graph.values[n].type.bytes for n in _constants(graph)) - plan.saved_bytes
     ram = {
         "total": m.ram_static_bytes + (stack or 0),
         "memory": device.region("data").name,  # of the arena
@@ -297,7 +297,8 @@ def _layer(
         instructions=figures.instructions if figures else None,
         cycles=round(figures.cycles.low) if figures and figures.cycles else None,
         ram=max(s.live_bytes for s in steps),
-        weights=sum(weights.values()),
+        weights=sum(weights.values()) - sum({id(s.work.operands[1].data): s.saved_bytes for s in steps
+                                             if s.kernel.compresses}.values()),
         moved=sum(t.bytes for s in steps for t in (*s.work.types, *s.work.outputs)),
     )
 

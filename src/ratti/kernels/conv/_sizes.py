@@ -64,6 +64,19 @@ def staged_overlap(work: Work, group: int) -> Overlap:
     return Overlap(-work.types[0].bytes if distance is None else distance)
 
 
+def tiled_overlap(work: Work, tile_o: int, tile_p: int, in_place: bool) -> Overlap:
+    """For kernels that compute `tile_o` channels of `tile_p` pixels at a time, and read inputs `in_place` or staged."""
+    found = staged_overlap(work, tile_p)
+    in_c, out_c = work.types[0].shape[-1], work.output.shape[-1]
+    stored = out_c - (1 if out_c % tile_o else tile_o)  # channels of a pixel, before its inputs are read last
+    if not in_place or not stored:
+        return found
+    # Read where they lie, the inputs of a tile are needed until its last channels.
+    ends = groups_of(pixels(work), tile_p)
+    begins = np.concatenate([[0], ends[:-1]])
+    return Overlap(max(found.distance, int(((ends - 1) * out_c + stored - begins * in_c).max())))
+
+
 def single_pixels(work: Work, rows: int) -> int:
     """Pixels that calls of `rows` rows leave over, each, for kernels that compute pixels in pairs."""
     return -(-work.rows // rows) * (rows * (pixels(work) // work.rows) % 2)

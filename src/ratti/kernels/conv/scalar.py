@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from ...types import Array
-from .._overlap import groups_of
 from ..base import Call, Kernel, Overlap, Reach, Table, Work
 from ._sizes import (
     LINEAR,
@@ -21,7 +20,7 @@ from ._sizes import (
     pixels,
     reach,
     sizes,
-    staged_overlap,
+    tiled_overlap,
 )
 
 
@@ -39,16 +38,7 @@ class ConvScalar(Kernel):
         return reach(work)
 
     def overlap(self, work: Work, operand: int) -> Overlap | None:
-        tile_o, tile_p = _tile(work)
-        found = staged_overlap(work, tile_p)
-        in_c, out_c = work.types[0].shape[-1], work.output.shape[-1]
-        stored = out_c - (1 if out_c % tile_o else tile_o)  # channels of a pixel, before its inputs are read last
-        if not self._in_place(work) or not stored:
-            return found
-        # Read where they lie, the inputs of a tile are needed until its last channels.
-        ends = groups_of(pixels(work), tile_p)
-        begins = np.concatenate([[0], ends[:-1]])
-        return Overlap(max(found.distance, int(((ends - 1) * out_c + stored - begins * in_c).max())))
+        return tiled_overlap(work, *_tile(work), self._in_place(work))
 
     def call(self, work: Work) -> Call:
         tile_o, tile_p = _tile(work)

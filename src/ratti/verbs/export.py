@@ -89,10 +89,10 @@ def _updates(files: Files, out: Path) -> Iterator[str]:
             continue
         old, new = blob.made_for((out / file).read_bytes()), blob.made_for(data)
         if old == new:
-            yield f"{file}: firmware built from what '{out}' held before takes these {len(data):,} bytes alone"
+            yield f"{file}: firmware built from what was in '{out}' takes these {len(data):,} bytes alone"
         elif old is not None:
-            yield (f"warning: {file}: firmware built from what '{out}' held before refuses these weights (its interface is "
-                   f"0x{old:016x}, theirs 0x{new or 0:016x}): update code and weights together")
+            yield (f"warning: {file}: firmware built from what was in '{out}' refuses these weights (its interface "
+                   f"is 0x{old:016x}, theirs 0x{new or 0:016x}): send code and weights together")
 
 
 def _runtime_files(engine: Engine, graph: Graph, name: str | None) -> Files:

@@ -139,6 +139,22 @@ class Measure(Task):
 
 
 @dataclass(frozen=True)
+class Learn(Task):
+    """Finds out costs for `seconds`, so that they are known when they are asked for; gives how many."""
+
+    choices: tuple[Choice, ...]
+    seconds: float
+
+    def run(self, bench: Bench) -> int:
+        start = time.monotonic()
+        for k, choice in enumerate(self.choices):
+            if time.monotonic() - start >= self.seconds:
+                return k
+            measured(bench, choice)
+        return len(self.choices)
+
+
+@dataclass(frozen=True)
 class Pulse(Task):
     """How many times as long as on a core of its own the worker takes: 1 where it has one."""
 

@@ -67,7 +67,9 @@ class Finalists:
     slow: float = 1.0  # times as long as on a core of its own
 
     def reserve(self, trials: Sequence[Trial]) -> float:
-        """Seconds to keep for them while candidates are tried: what they are expected to need, at most a share of all."""
+        """Seconds to keep for them while candidates are tried: what they are expected to need, `KEPT` of all at
+        most.
+        """
         most = KEPT * self.request.minutes * 60
         each = FINAL_EPOCHS * max((t.outcome.epoch_seconds for t in trials if t.fits), default=math.inf)
         rounds = math.ceil(self.request.finalists / self.pool.size)

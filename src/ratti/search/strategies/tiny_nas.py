@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..bench import Bench, Measure, Outcome, Start, Task, measured
+from ..bench import Bench, Learn, Outcome, Start, Task, measured
 from ..spaces import Choice
 from ..spaces.base import Value
 from ..study import Trial
@@ -43,7 +43,8 @@ class TinyNas(Strategy):
             search.say(f"training the shared weights of {self.space.size:.3g} nets for at most {seconds:.0f} s")
             rng = search.rng()
             # Whoever has no weights to train finds out what nets cost meanwhile.
-            known = [Measure((self.space.sample(rng),)) for _ in range(POPULATION if search.pool.size > 1 else 0)]
+            known = [Learn(tuple(self.space.sample(rng) for _ in range(POPULATION)), seconds)
+                     for _ in range(search.pool.size - 1)]
             told = search.pool.map([TrainSupernet(self.fixed, seconds, search.seed), *known])[0]
             search.note("supernet", told)
             search.say(f"shared weights: {told['rounds']} rounds; the largest net reaches {told['largest']:.1%}, "

@@ -10,6 +10,7 @@ from ..errors import InputError
 from .cost import Cost
 
 UNITS = {"ram": "B", "flash": "B", "latency": "ms", "energy": "µJ", "instructions": "instructions"}
+USES = 0.96  # of a limit on time or work: nets from here on use it; whole firmware differs by a point or less
 
 
 @dataclass(frozen=True)

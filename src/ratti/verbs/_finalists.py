@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .. import nets
 from ..recipe import ModelRecipe, Recipe, ptq_config, train_config
 from ..search.bench import Bench, Pace, Pulse, Start, Task
+from ..search.budget import USES
 from ..search.spaces import Choice
 from ..search.study import Search, Trial
 from ..search.workers import Pool
@@ -31,7 +32,6 @@ FINISH_SECONDS = 10.0  # to quantize, compile, run and bundle a finalist, on a c
 WHOLE_SECONDS = 4.0  # to compile and run one beforehand
 SPARE = 0.9  # of the time that is left, which epochs are planned for
 CLOSE = 0.05  # to a limit: such nets are run whole before they are trained
-USES = 0.95  # of the time allowed: the best net that uses it is a finalist
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..budget import USES
 from ..spaces import Choice, Space
 from ..spaces.base import Value
 
 if TYPE_CHECKING:
     from ..study import Search
 
-NEAR = 0.05  # of the limit: a net there uses its time
 ROUNDS = 10
 DRAWN = 8  # nets measured in a round
 CLOSE = 0.8  # of the limit, from where steps are also taken back
-
-
-def is_near(used: float | None) -> bool:
-    """Whether a net uses its time; true where time is not limited."""
-    return used is None or used >= 1 - NEAR
 
 
 def grown(search: Search, space: Space, choice: Choice, used: float) -> Choice:
@@ -33,7 +28,7 @@ def grown(search: Search, space: Space, choice: Choice, used: float) -> Choice:
     """
     rng = search.rng()
     for _ in range(ROUNDS):
-        if is_near(used) or search.left <= 0:
+        if used >= USES or search.left <= 0:
             break
         drawn = _steps(search, space, choice, used, rng)
         for step, outcome in zip(drawn, search.measure(drawn, -(-DRAWN // search.pool.size)), strict=True):

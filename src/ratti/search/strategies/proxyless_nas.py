@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..bench import Bench, Evaluate, Start, Task
+from ..budget import USES
 from ..cost import Cost
 from ..spaces import Choice
 from ..spaces.base import Value
@@ -81,7 +82,7 @@ class ProxylessNas(Strategy):
             for (likely, choice), outcome in zip(some, search.measure([c for _, c in some]), strict=True):
                 if outcome.fits and outcome.cost is not None:
                     used = search.budget.used(outcome.cost)
-                    rows.append((_fill.is_near(used), likely, used or 0.0, choice))
+                    rows.append((used is None or used >= USES, likely, used or 0.0, choice))
         rows.sort(key=lambda r: r[:2], reverse=True)
         choices = [choice for *_, choice in rows]
         if rows and not rows[0][0]:

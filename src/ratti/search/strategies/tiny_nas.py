@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..bench import Bench, Learn, Outcome, Start, Task, measured
+from ..budget import USES
 from ..spaces import Choice
 from ..spaces.base import Value
 from ..study import Trial
@@ -77,7 +78,7 @@ class TinyNas(Strategy):
         """The best net grown into the time that it leaves, once for each best."""
         cost = best.outcome.cost
         used = None if cost is None else self.search.budget.used(cost)
-        if used is None or _fill.is_near(used) or best.number in self._grown:
+        if used is None or used >= USES or best.number in self._grown:
             return None
         self._grown.add(best.number)
         choice = _fill.grown(self.search, self.space, best.choice, used)

@@ -1,17 +1,17 @@
 """TinyNAS: first the search space, then one set of weights for all its nets, then evolution inside the limits.
 
 Lin et al. 2020, "MCUNet", section 3.1 (`_subspace`, and evolution by mutation and crossover); weights as in Cai et al.
-2020, "Once-for-All" (`supernet`). Candidates are judged by their slice of the weights on the validation part.
+2020, "Once-for-All" (`supernet`). Candidates are judged on the validation part by their slice of the weights, trained
+on for a moment (`Evaluate`).
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from ..bench import Bench, Learn, Outcome, Start, Task, measured
+from ..bench import Bench, Evaluate, Learn, Start, Task
 from ..budget import USES
 from ..spaces import Choice
 from ..spaces.base import Value
@@ -90,7 +90,7 @@ class TinyNas(Strategy):
         return [*best, *(t for t in self.search.front() if t not in best)]
 
     def task(self, choice: Choice, number: int) -> Task:
-        return Sliced(choice, self.fixed)
+        return Evaluate(choice, self.search.seed, self.start(choice))
 
     def start(self, choice: Choice) -> Start:
         return Start(self.fixed, WEIGHTS)
@@ -116,26 +116,3 @@ class TrainSupernet(Task):
         return {"rounds": net.rounds, "seconds": net.seconds,
                 "largest": net.accuracy(net.space.largest(), dataset),
                 "smallest": net.accuracy(net.space.smallest(), dataset)}
-
-
-@dataclass(frozen=True)
-class Sliced(Task):
-    """Measures a candidate, and judges it by its slice of the shared weights where it is within all limits."""
-
-    choice: Choice
-    fixed: Mapping[str, Value]
-
-    def run(self, bench: Bench) -> Outcome:
-        outcome = measured(bench, self.choice)
-        if not outcome.fits:
-            return outcome
-        from ..supernet import loaded
-
-        start = time.monotonic()
-        space, path = bench.space.narrowed(**self.fixed), bench.folder / WEIGHTS
-        dataset = bench.dataset(self.choice)
-        accuracy = loaded(space, path).accuracy(self.choice, dataset)
-        seconds = time.monotonic() - start
-        # A pass of training takes about three times a pass of inference over the same samples.
-        epoch = 3 * seconds * len(dataset.train) / max(len(dataset.val), 1)
-        return replace(outcome, accuracy=accuracy, seconds=seconds + outcome.cost_seconds, epoch_seconds=epoch)

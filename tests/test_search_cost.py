@@ -166,3 +166,6 @@ def test_limits_are_held_against_costs(tmp_path: Path) -> None:
     assert broken(replace(roomy, ram=cost.ram_bytes - 1).excess(cost)) == ["ram"]
     assert broken(replace(roomy, flash=100, latency=cost.latency_ms / 2).excess(cost)) == ["flash", "latency"]
     assert broken(replace(roomy, instructions=cost.instructions - 1).excess(cost)) == ["instructions"]
+    assert Budget(1 << 16, 1 << 18).used(cost) is None
+    assert replace(roomy, latency=cost.latency_ms * 2).used(cost) == pytest.approx(0.5)
+    assert replace(roomy, latency=cost.latency_ms * 2, instructions=cost.instructions).used(cost) == pytest.approx(1.0)

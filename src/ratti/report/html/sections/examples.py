@@ -33,8 +33,9 @@ def examples(model: Model) -> Markup:
     tiles = [_tile(x[k], str(words[k]), bool(right[k]), is_image, marks[marks[:, 0] == k, 1:] if with_marks else None)
              for k in shown]
     about = f"{len(wrong)} mistakes" if len(wrong) != 1 else "1 mistake"
-    note = (f"From the validation part, {looked_at:,} samples of which were looked at: {about}, then some that are "
-            "right." + (" Rings are where objects are, crosses where the int8 net finds them." if len(marks) else ""))
+    note = (f"From the validation part, {looked_at:,} samples of which were looked at; shown are {about}, then some "
+            "that are right.")
+    note += " Rings are where objects are, crosses where the int8 net finds them." if len(marks) else ""
     return section("What mistakes look like", tag("div", tiles, class_="tiles"), note=note)
 
 

@@ -2,8 +2,8 @@
 
 The score of a sample is the mean squared error of its elements (Koizumi et al. 2020, "Description and Discussion on
 DCASE2020 Challenge Task2", section 4); the figure is the area under the ROC curve (Fawcett 2006, "An introduction to
-ROC analysis", section 7). Training sees the first class alone, which is the one named "normal" where there is one. The threshold is the one with
-the highest balanced accuracy on validation.
+ROC analysis", section 7). Training sees the first class alone, which is the one named "normal" where there is one. The
+threshold is the one with the highest balanced accuracy on validation.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def test_no_figure_without_a_reason(duty: Duty, energy: float | None, latency: t
 def test_words() -> None:
     by_load = {e: Duty("1h", "1 mAh", 1.0).life(PART, e, (1.0, 1.0), {}).words for e in (1e6, 36000, 180, 1.0)}
     assert list(by_load.values()) == ["3.6 hours", "4 days", "2.3 years",
-                                      "more than 10 years (the cell's own discharge decides)"]
+                                      "more than 10 years, where the cell's own discharge decides"]
 
 
 @pytest.mark.parametrize("text, message", [

@@ -68,6 +68,16 @@ def test_training_for_reconstruction_sees_the_first_class_alone() -> None:
     assert found.digest() != whole.digest() and "are learned from" in found.report.lines()[-1]
 
 
+def test_the_class_named_normal_leads() -> None:
+    whole = toys.dataset(kind=data.Kind.SIGNAL)
+    named = replace(whole, class_names=("bent", "normal", "broken"))
+    found = named.made_for("reconstruct")
+    assert found.class_names == ("normal", "bent", "broken") and "those of normal" in found.report.lines()[-1]
+    assert (found.train.x == whole.train.x[whole.train.y == 1]).all() and set(found.train.y.tolist()) == {0}
+    assert (found.val.y == np.array([1, 0, 2])[whole.val.y]).all() and found.test_opened == ()
+    assert (found.open_test("a test").y == np.array([1, 0, 2])[whole.open_test("a test").y]).all()
+
+
 def test_settling_leaves_the_test_part_shut() -> None:
     found = toys.dataset(kind=data.Kind.SIGNAL).made_for("reconstruct")
     rng = np.random.default_rng(0)

@@ -60,7 +60,7 @@ def bundle(tmp_path: Path, figures: dict[str, Any]) -> Path:
     np.savez_compressed(folder / "examples.npz", x=rng.integers(0, 255, (4, 8, 8, 3)).astype(np.uint8),
                         words=np.array(["is row, said column", f"is {EVIL}, said row", "column", "column"]),
                         right=np.array([False, False, True, True]), looked_at=60, kind="image",
-                        marks=np.array([[2, 3.5, 4.5, 0], [2, 4.0, 4.0, 1]]))
+                        marks=np.zeros((0, 4)))
     return folder
 
 
@@ -359,6 +359,26 @@ def test_roofs(core: str) -> None:
     roof = roofline.ROOFS[core]
     assert core in cores.CORES and roof.source
     assert roof.at(1e-3) == pytest.approx(1e-3 * roof.bytes_per_cycle) and roof.at(1e9) == roof.macs_per_cycle
+
+
+def test_a_bundle_shows_where_objects_are(bundle: Path) -> None:
+    with np.load(bundle / "examples.npz") as stored:
+        content = dict(stored)
+    content["marks"] = np.array([[2, 3.5, 4.5, 0], [2, 4.0, 4.0, 1]])
+    np.savez(bundle / "examples.npz", **content)
+    file = bundle / "report.json"
+    told = {**json.loads(file.read_text()), "confusion": [], "recall_int8": [None, 0.5, 0.25], "metric": "F1",
+            "details": {"precision": 0.75}, "settings": {"threshold": 0.5}}
+    file.write_text(json.dumps(told))
+    page = report(bundle).read_text()
+    assert page.count('class="marked"') == 4 and '<circle cx="4.5" cy="3.5"' in page and 'd="M3.8 4.0h' in page
+    for words in ("<h3>F1</h3>", "precision 75.0%; threshold 0.5, chosen on validation", "What is right of each class",
+                  "Rings are where objects are"):
+        assert words in page
+    for wrong in (np.zeros((1, 3)), np.full((1, 4), np.nan)):
+        np.savez(bundle / "examples.npz", **{**content, "marks": wrong})
+        with pytest.raises(InputError, match="marks"):
+            report(bundle)
 
 
 def test_battery_life() -> None:

@@ -144,7 +144,7 @@ def test_a_net_that_does_not_take_the_data() -> None:
     data = toys.dataset(96)
     with pytest.raises(InputError, match=r"takes inputs of \(16, 8, 1\), toy has \(8, 8, 1\)"):
         train.train(dataclasses.replace(NET, input_shape=(16, 8, 1)), data, CONFIG, progress=False)
-    with pytest.raises(InputError, match="5 outputs, toy has 3 classes"):
+    with pytest.raises(InputError, match="5 outputs, toy needs 3 to classify"):
         train.train(toys.spec("mean: {}", "fc: {width: 5}"), data, CONFIG, progress=False)
 
 

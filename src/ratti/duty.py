@@ -108,7 +108,7 @@ class Life:
         if self.hours is None:
             return "no figure"
         if self.hours > OWN_DISCHARGE:
-            return "more than 10 years (the cell's own discharge decides)"
+            return "more than 10 years, where the cell's own discharge decides"
         if self.hours >= 2 * HOURS_A_YEAR:
             return f"{self.hours / HOURS_A_YEAR:.1f} years"
         return f"{self.hours / 24:,.0f} days" if self.hours >= 48 else f"{self.hours:.1f} hours"

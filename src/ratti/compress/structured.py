@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..data import Dataset
 from ..errors import InputError
 from ..nets import NetSpec, Units, build, units, without
-from ..train import tensors
+from ..train import LOSSES, tensors
 from ..types import Array
 
 Cost = Callable[[NetSpec], float]  # of one inference, in any unit: emulated instructions, for instance
@@ -175,7 +175,8 @@ def _taylor(model: nn.Module, found: Units, dataset: Dataset | None, seed: int, 
     total = {name: np.zeros(len(channels)) for name, channels in found.outputs.items()}
     for part in list(dataset.train.take(order).batches(32))[:batches]:
         model.zero_grad()
-        loss = nn.functional.cross_entropy(model(*tensors(dataset, part)), torch.tensor(part.y))
+        wanted = torch.tensor(dataset.targets(part))
+        loss = LOSSES[dataset.goal].of(model(*tensors(dataset, part)), wanted)
         loss.backward()  # type: ignore[no-untyped-call]
         for name in found.outputs:
             layer = model.get_submodule(name)

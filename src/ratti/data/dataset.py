@@ -181,19 +181,31 @@ class Dataset:
         """The same data for another goal: training keeps what that learns from, and is normalized by it."""
         if goal == self.goal:
             return self
-        mask = goals.load(goal).learned(self.train)
-        if not mask.any():
-            raise DataError(f"{self.name}: no training sample of {self.class_names[0]}, the normal class of the goal "
-                            f"'{goal}' (the first one)")
-        train = self.train.take(mask)
+        data = self._led_by(goals.NORMAL)
+        mask = goals.load(goal).learned(data.train)
+        train = data.train.take(mask)
         normalization = self.normalization if self.kind is Kind.IMAGE else _fit(train.x)
         beside = None if train.numbers is None else _fit(train.numbers)
         note = f"goal '{goal}': {len(train)} of {len(mask)} training samples are learned from"
+        note += "" if mask.all() else f", those of {data.class_names[0]}"
         report = replace(self.report, notes=(*self.report.notes, note))
-        found = replace(self, goal=goal, train=train, normalization=normalization, numbers_normalization=beside,
+        found = replace(data, goal=goal, train=train, normalization=normalization, numbers_normalization=beside,
                         report=report)
         found.targets(found.val.take(slice(1)))  # DataError now where the data are not made for it
         return found
+
+    def _led_by(self, name: str) -> Dataset:
+        """With the class `name` first, where there is one."""
+        if name not in self.class_names[1:]:
+            return self
+        order = sorted(range(self.classes), key=lambda c: self.class_names[c] != name)
+        label = np.argsort(order)
+
+        def told(part: Part) -> Part:
+            return replace(part, y=label[part.y])
+
+        return replace(self, class_names=tuple(self.class_names[c] for c in order), train=told(self.train),
+                       val=told(self.val), _test=_Seal(told(self._test.part), self._test.opened))
 
     def settled(self, answers: Callable[[Part], tuple[Array, Array]]) -> Dataset:
         """With what the goal chooses on validation from (outputs, inputs), real values, that `answers` gives."""

@@ -82,6 +82,9 @@ def text(recipe: Recipe, dataset: Dataset, result: ModelResult, made_by: str) ->
         f"Input: {feed}. Output: {goal.USE}. `c/` holds the source for each "
         "instruction set with a test; `model.tflite` gives the same bits in TensorFlow Lite Micro.",
         "",
+        "Codes: " + ", ".join(f"{side} scale {scale:.6g}, zero point {zero}" for side, (scale, zero) in
+                              result.codes.items()) + ".",
+        "",
         "## Data and training",
         "",
         f"Source: `{recipe.data}`{f' ({recipe.origin})' if recipe.origin else ''}: {len(dataset.train):,} samples to "

@@ -52,6 +52,7 @@ class ModelResult:
     metric: str = "accuracy"
     details: Mapping[str, float] = field(default_factory=dict)  # of the int8 model on the test set, shares
     settings: Mapping[str, float] = field(default_factory=dict)  # what the goal chose on validation
+    codes: Mapping[str, tuple[float, int]] = field(default_factory=dict)  # scale and zero point of input and output
 
     @property
     def accuracy(self) -> dict[str, float | None]:

@@ -24,7 +24,7 @@ from ..graph import interpreter
 from ..graph.ir import Graph
 from ..recipe import ModelRecipe, Recipe, data_options, ptq_config, train_config
 from ..samples import FRONT_END
-from ..types import Array
+from ..types import Array, Quant
 from ..units import microjoules, milliseconds, size
 from ._built import BuildResult, DeviceAccuracy, ModelResult
 from ._float import FloatNet
@@ -181,6 +181,8 @@ class Job:
             metric=goal.METRIC,
             details=int8_score.details,
             settings=settled.settings,
+            codes={side: _quant(graph, names[0]).scalar for side, names in (("input", graph.inputs),
+                                                                            ("output", graph.outputs))},
         )
         with _new_folder(bundle) as folder:
             tflite.write(graph, folder / "model.tflite")
@@ -273,10 +275,14 @@ def _real(graph: Graph, outputs: Array, inputs: Array) -> tuple[Array, Array]:
     """Codes of the first output and input as real values."""
     found = []
     for name, codes in ((graph.outputs[0], outputs), (graph.inputs[0], inputs)):
-        quant = graph.type(name).quant
-        assert quant is not None
-        found.append(quant.dequantize(codes))
+        found.append(_quant(graph, name).dequantize(codes))
     return found[0].reshape(len(outputs), -1), found[1]
+
+
+def _quant(graph: Graph, name: str) -> Quant:
+    quant = graph.type(name).quant
+    assert quant is not None
+    return quant
 
 
 def told(data: Dataset, net: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..dataset import Part
 
 PACKAGE = "ratti.data.goals"
+NORMAL = "normal"  # the class that goals which learn one class learn; where none has this name, the first
 Settings = Mapping[str, float]
 Answers = Callable[[], tuple[Array, Array]]  # (outputs, inputs) of the validation part, real values
 

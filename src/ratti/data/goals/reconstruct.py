@@ -2,8 +2,8 @@
 
 The score of a sample is the mean squared error of its elements (Koizumi et al. 2020, "Description and Discussion on
 DCASE2020 Challenge Task2", section 4); the figure is the area under the ROC curve (Fawcett 2006, "An introduction to
-ROC analysis", section 7). Training sees the first class alone, which is the normal one. The threshold is the one with
-the highest balanced accuracy on validation.
+ROC analysis", section 7). Training sees the first class alone, which is the one named "normal" where there is one. The
+threshold is the one with the highest balanced accuracy on validation.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ..dataset import Part
 
 METRIC = "AUC"
-WHAT = "An int8 autoencoder that finds anomalies, trained on the first of {classes} classes alone"
-USE = ("the input again; the mean squared difference of both, in real values (scales and zero points are in "
-       "`model.tflite`), is the anomaly score, and above the threshold it is an anomaly")
+WHAT = "An int8 autoencoder that finds anomalies, trained on the normal one of {classes} classes alone"
+USE = ("the input again; the mean squared difference of both, in real values ((code - zero point) * scale, see below), "
+       "is the anomaly score, and above the threshold it is an anomaly")
 LIMIT = ("It knows one kind of normal: another machine, mounting, speed or load than in training looks like a fault, "
          "and a fault that leaves the features as they are is not seen. Record your own normal data and train again.")
 NETS = ("autoencoder",)

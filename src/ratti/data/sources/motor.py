@@ -92,7 +92,8 @@ class _Machine:
         g = swing + self.hum * np.sin(2 * np.pi * (100 * t + rng.random())) + rng.normal(0, self.noise, WINDOW)
         for at_hz, level in self.resonances:
             g = g + level * _resonance(at_hz, rng)
-        return g + self._impulses(turn, hz, strength, rng) if kind == "bearing" else g
+        made: Array = g + self._impulses(turn, hz, strength, rng) if kind == "bearing" else g
+        return made
 
     def _impulses(self, turn: Array, hz: float, strength: float, rng: np.random.Generator) -> Array:
         t, found = np.arange(WINDOW) / RATE_HZ, np.zeros(WINDOW)

@@ -13,6 +13,7 @@ the border. What is found on drawn insects says nothing about how well real ones
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from ..split import cut_by_group
 from ._folders import classes, read_groups, samples
 
 if TYPE_CHECKING:
-    from PIL.ImageDraw import ImageDraw
+    from PIL import ImageDraw as Drawing
 
 FORMS = "'pests' or 'pests:FOLDER' (synthetic insects on leaf-like texture, or on a folder of pictures of leaves)"
 NAMES = ("background", "beetle", "caterpillar")
@@ -54,7 +55,7 @@ def load(source: str, options: Options) -> Dataset:
     for k, (part, count) in enumerate(COUNTS.items()):
         paths = leaves[part]
         key = ["pests", VERSION, part, count, size, cache.digests(paths), images.version()]
-        stored = cache.arrays(key, lambda k=k, count=count, paths=paths: _part(k, count, size, paths))
+        stored = cache.arrays(key, functools.partial(_part, k, count, size, paths))
         groups = np.array([f"{part}:{n}" for n in range(count)])
         parts.append(Part(stored["x"], stored["y"], groups, points=stored["points"]))
     grounds = f"on {sum(map(len, leaves.values()))} pictures of leaves" if leaves["train"] else "on synthetic texture"
@@ -146,7 +147,7 @@ class _Layer:
         self._ground = ground
         h, w, _ = ground.shape
         self._ink = Image.new("RGBA", (FINER * w, FINER * h))
-        self._draw: ImageDraw = ImageDraw.Draw(self._ink)
+        self._draw: Drawing.ImageDraw = ImageDraw.Draw(self._ink)
 
     def beetle(self, rng: np.random.Generator, at: Array, scale: float) -> None:
         length, turn = 5.5 * scale * rng.uniform(0.8, 1.25), rng.uniform(0, 2 * np.pi)

@@ -30,7 +30,7 @@ def _ladder(model: Model, tested: int | None) -> Markup:
     rows = []
     for name, value, about in steps:
         points = 100 * (value - first)
-        change = "" if value == first else f"{points:+.1f} points"
+        change = "" if abs(points) < 0.05 else f"{points:+.1f} points"
         rows.append(tag("div", tag("dt", name), tag(
             "dd", tag("span", tag("i", style=f"width:{value:.2%}"), class_="meter"),
             tag("span", tag("b", f"{value:.1%}"), " ", tag("span", change, class_="dim")),

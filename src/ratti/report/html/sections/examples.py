@@ -29,10 +29,13 @@ def examples(model: Model) -> Markup:
     x, words, right, marks, looked_at, is_image = _read(path)
     wrong = np.flatnonzero(~right)
     shown = (*wrong, *np.flatnonzero(right)[:SHOWN_RIGHT])
-    tiles = [_tile(x[k], str(words[k]), bool(right[k]), marks[marks[:, 0] == k, 1:], is_image) for k in shown]
+    with_marks = is_image and len(marks) > 0
+    tiles = [_tile(x[k], str(words[k]), bool(right[k]), is_image, marks[marks[:, 0] == k, 1:] if with_marks else None)
+             for k in shown]
     about = f"{len(wrong)} mistakes" if len(wrong) != 1 else "1 mistake"
-    note = (f"From the validation part, {looked_at:,} samples of which were looked at: {about}, then some that are "
-            "right." + (" Rings are where objects are, crosses where the int8 net finds them." if len(marks) else ""))
+    note = (f"From the validation part, {looked_at:,} samples of which were looked at; shown are {about}, then some "
+            "that are right.")
+    note += " Rings are where objects are, crosses where the int8 net finds them." if len(marks) else ""
     return section("What mistakes look like", tag("div", tiles, class_="tiles"), note=note)
 
 
@@ -56,11 +59,12 @@ def _read(path: Path) -> tuple[Array, Array, Array, Array, int, bool]:
     return x, words, right.astype(bool), marks.astype(np.float64), looked_at, kind == "image"
 
 
-def _tile(sample: Array, words: str, right: bool, marks: Array, is_image: bool) -> Markup:
+def _tile(sample: Array, words: str, right: bool, is_image: bool, marks: Array | None) -> Markup:
     h, w, _ = sample.shape
-    if is_image:
-        picture = _marked(sample.astype(np.uint8), marks, words) if len(marks) else _image(sample.astype(np.uint8),
-                                                                                          words)
+    if marks is not None:
+        picture = _marked(sample.astype(np.uint8), marks, words)
+    elif is_image:
+        picture = _image(sample.astype(np.uint8), words)
     elif min(h, w) > 1:
         picture = _image(_gray(sample[..., 0].T[::-1]), words)
     else:

@@ -28,7 +28,7 @@ Reads one digit of 8x8 gray pixels, bright on dark, so that a child's answer is 
 {net}: {parameters:,} parameters, {macs:,} multiply-accumulates. `handwriting-android/` is a Gradle module.
 ## Limits
 - Accuracy {accuracy:.1%} in int8 on {tested} scans that nothing was trained or chosen on; worst class {worst:.1%}.
-  They are forms filled in by 43 people in Turkey before 1998, upright and shrunk to 8x8: collect your pupils' own.
+  13 people in Turkey wrote them before 1998, on forms, upright, and all 13 are in the training part: collect your own.
 - Every drawing gets one of ten digits, letters and scribbles included. Let a person see and correct each answer.
 
 ## Size, memory, time, and how each was obtained

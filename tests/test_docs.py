@@ -150,7 +150,7 @@ FOLDERS = ("src", "tests", "examples", "benchmarks")  # of the files that pages 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_files_that_are_named_are_there(page: Path) -> None:
-    named = re.findall(rf"\b((?:{'|'.join(FOLDERS)})/[\w./-]*\w\.\w+)", page.read_text(encoding="utf-8"))
+    named = re.findall(rf"(?<![\w/.-])((?:{'|'.join(FOLDERS)})/[\w./-]*\w\.\w+)", page.read_text(encoding="utf-8"))
     missing = [name for name in named if not (ROOT / name).exists()]
     assert missing == [], page.name
 

@@ -29,7 +29,8 @@ def test_a_recipe_says_what_it_is_for_and_whose_data_it_takes(path: Path) -> Non
     found = recipe.read(path)
     assert found.name == path.stem and found.out == f"runs/{path.stem}"
     if found.data != "digits":
-        assert found.purpose and found.origin and len(found.cautions) >= 3
+        assert found.purpose and len(found.cautions) >= 3
+        assert found.origin or "/" not in found.data  # data of ratti's own making have their page
 
 
 def test_the_page_of_recipes_has_each() -> None:
@@ -74,12 +75,12 @@ def test_data_that_are_not_there_say_where_to_get_them(tmp_path: Path, capsys: p
 def test_a_recipe_with_one_epoch(path: Path, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To firmware on every device of it, and a card that states its limits."""
     found = recipe.read(path)
-    data = str(shared / "data" / found.data.split("shared/data/")[1])
+    given = found.data.split("shared/data/")[1:]
+    words = ["--data", str(shared / "data" / given[0])] if given else []
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["build", str(path), "--data", data, "--epochs", "1", "--out", "out", "--quiet"]) == 0
+    assert cli.main(["build", str(path), *words, "--epochs", "1", "--out", "out", "--quiet"]) == 0
     card = (tmp_path / "out" / found.models[0].net / "model_card.md").read_text()
     assert found.purpose in card and all(c in card for c in found.cautions) and found.origin in card
-    assert "balanced: the mean of the recalls" in card
 
 
 @pytest.mark.slow

@@ -41,6 +41,12 @@ def test_every_op(per_op: int) -> None:
     assert off, "executorch is exact: say so"
 
 
+def test_average_pools_with_unlike_padding() -> None:
+    found = engine("executorch")
+    cases = [c for c in supported_cases(found) if c.op.name == "average_pool2d" and "_same" in c.label]
+    assert len(cases) == 3 and max(differences(found, cases).values()) == 1
+
+
 def test_a_whole_net_is_one_delegate_and_runs() -> None:
     engine("executorch")
     graph = nets.random_graph(toys.spec())

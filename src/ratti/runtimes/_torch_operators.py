@@ -142,9 +142,10 @@ def _(op: AveragePool2D, p: Program, node: Node) -> None:
         p.keep(node, F.avg_pool2d(x, op.kernel, op.stride, (top, left), count_include_pad=False), True, op.activation)
         return
     inside = counts(map_size(p.value_type(source).shape), op.kernel, op.stride, op.padding)
-    share = torch.from_numpy((np.prod(op.kernel) / inside).astype(np.float32).transpose(2, 0, 1))
+    share = (np.prod(op.kernel) / inside).astype(np.float32)[None].transpose(NCHW)
+    whole = torch.from_numpy(np.broadcast_to(share, (1, p.value_type(source).shape[3], *share.shape[2:])).copy("C"))
     x = p.rounded(F.pad(x, (left, right, top, bottom)), source)
-    p.keep(node, F.avg_pool2d(x, op.kernel, op.stride) * share, True, op.activation)
+    p.keep(node, F.avg_pool2d(x, op.kernel, op.stride) * whole, True, op.activation)
 
 
 @compute.register

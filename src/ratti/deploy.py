@@ -95,7 +95,8 @@ def prepare(
     """Plan and sources for the instruction set `isa` ("portable" for any C compiler).
 
     Kernels that take more flash than others for the same weights are planned for speed only, and not for the nodes
-    named in `lean`; those get weights stored compressed, where they have enough zeros, at some cost in speed. `weights_apart` makes the weights a block of their own (`emit.blob`).
+    named in `lean`; those get weights stored compressed where they have enough zeros, whatever that costs in speed.
+    `weights_apart` makes the weights a block of their own (`emit.blob`).
     """
     plan = make_plan(run_pipeline(graph), _features(isa, optimize), arena_limit, lean=lean)
     return Deployment(plan, c.emit(plan, name, weights_apart), frozenset(lean))

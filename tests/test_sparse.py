@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from ratti.deploy import prepare
 from ratti.graph.builder import GraphBuilder
 from ratti.graph.ir import Graph
 from ratti.kernels import FEATURES, Work, candidates, lean_features
@@ -80,6 +81,12 @@ def test_flash_that_is_short_takes_the_compressed_form() -> None:
     tight = check(graph, "stm32f446re", Limits(flash_bytes=fast.flash["total"] - 1000))
     kernels = [y.kernel for y in tight.layers]
     assert tight.fits and "conv_sparse" in kernels and "conv_dsp" in kernels
+
+
+def test_weights_that_are_replaced_apart_stay_dense() -> None:
+    zeros = prepare(layers(0.9), "rv32imc", weights_apart=True)
+    assert {s.kernel.name for s in zeros.plan.steps} == {"conv_scalar"}
+    assert {s.kernel.name for s in prepare(layers(0.9), "rv32imc").plan.steps} == {"conv_sparse"}
 
 
 def test_streams_of_sparse_layers_are_planned() -> None:

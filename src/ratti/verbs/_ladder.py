@@ -15,7 +15,7 @@ from ..graph.ir import Graph
 from ..recipe import ModelRecipe, Recipe, identifier
 from . import _float
 from ._budget import Budget
-from ._float import FURTHER_RATE, FloatNet
+from ._float import FloatNet
 from .build import Job, ModelResult, Say, load_data, with_front_end
 from .check import CheckResult, Limits, check
 from .train import distillation, trained_net
@@ -144,7 +144,7 @@ class Ladder:
         dense = next(s.checked for s in reversed(self.steps) if s.checked is not None and s.name.endswith("ptq"))
         least, goal = 2 * ROUNDS, Distillation(ModelTeacher(self.current.model))
         s = self._settings("sparse", max(least, self.settings.epochs // 2), goal, least=least)
-        again = dataclasses.replace(s, learning_rate=s.learning_rate / (2 if self.current.spec else FURTHER_RATE))
+        again = dataclasses.replace(s, learning_rate=s.learning_rate / 2)
         found = sparsify(self.current.model, self.dataset, share, again, run_dir=self.folder / "sparse", goal=goal,
                          progress=self.progress)
         net = dataclasses.replace(self.current, model=found.model, val=found.val)

@@ -1,98 +1,133 @@
-"""What compression costs and gains on real data: `python benchmarks/compression.py run`, then `… tables --write FILE`.
+"""What compression costs and gains on real data: `run` trains, `measure` counts on devices, `tables` compares.
+
+    python benchmarks/compression.py run --seeds 0
+    python benchmarks/compression.py measure
+    python benchmarks/compression.py tables --write docs/compression.md
 
 `run` trains, quantizes and prunes nets on the shared data sets, one chain for each data set, net and seed; a chain
 keeps its trainings in `--out` and goes on where it was stopped. Selection sees the validation part; a chain reads
-the test part when all its steps are done. `tables` compares the steps pairwise, sample by sample, with
-bootstrap intervals.
+the test part when all its steps are done. `measure` compiles and runs each int8 model that a chain left on an emulated
+Cortex-M4 and RV32IMC. `tables` compares the steps pairwise, sample by sample, with bootstrap intervals.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import compression_beats as beats
+import compression_devices as devices
 import compression_tables
 import numpy as np
 from compression_tables import Chain, Result
+
+from ratti.data import Augment, Flip
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 PARTS = {"leaves": "leaves", "garments": "fashion/fashion_25k.npz", "spoken": "digits_spoken",
          "heartbeats": "ecg/mitbih_beats.npz"}
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
-TARGETS = ("stm32f446re", "esp32c3")  # a Cortex-M4, an RV32IMC
 HALF = 0.5
 ZEROS = 0.8
+ROUNDS = 3  # of weight pruning
+SEEN = ""  # no speaker held out: the recordings' own split
+
+
+@dataclass(frozen=True)
+class Run:
+    """A net and how long it trains: at most six minutes of one core."""
+
+    net: str
+    epochs: int
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the nets of a data set are trained: at most six minutes of one core each."""
+    """How the nets of a data set are trained."""
 
-    nets: tuple[str, ...]  # a MobileNetV2 and a ShuffleNet
-    teacher: str
-    student: str
-    epochs: int
+    nets: tuple[Run, ...]  # a MobileNetV2 and a ShuffleNet
+    teacher: Run  # the best net found within 64 KB of RAM and 256 KB of flash
+    student: Run
     batch_size: int
     rate: float
+    augment: Augment
     balanced: bool = False
+    folds: tuple[str, ...] = (SEEN,)
 
-    def train(self, seed: int, epochs: int | None = None, rate: float | None = None) -> Any:
+    def train(self, seed: int, epochs: int, share: float = 1.0) -> Any:
         from ratti.train import TrainConfig
 
-        return TrainConfig(epochs or self.epochs, self.batch_size, learning_rate=rate or self.rate, weight_decay=0.02,
-                           class_weights=self.balanced, balanced=self.balanced, seed=seed)
+        return TrainConfig(epochs, self.batch_size, learning_rate=self.rate * share, weight_decay=0.02,
+                           ema_decay=0.98, balanced_sampling=self.balanced, balanced=self.balanced,
+                           augment=self.augment, seed=seed)
 
 
+PHOTO = Augment(flip=Flip.ALL, shift_px=6, brightness=0.15, contrast=0.2)
+GARMENT = Augment(flip=Flip.HORIZONTAL, shift_px=2)
+VOICE = Augment(speed=0.15, time_shift=0.15, gain_db=6.0, noise=0.2)  # computed once: it goes through the front end
+COPIES = 7
+MASKS = Augment(mask_rows=8, mask_columns=3)
+BEAT = Augment(time_shift=0.03, gain_db=3.0, noise=0.1)
 SETTINGS = {
-    "leaves": Settings(("mobilenet_v2_tiny-1.0-64", "shufflenet_v2-0.25-64"), "mobilenet_v2_tiny-2.0-64",
-                       "mobilenet_v2_tiny-0.5-64", 45, 64, 6e-3),
-    "garments": Settings(("mobilenet_v2_tiny-1.0-28", "shufflenet_v2-0.25-28"), "resnet8-1.0-28",
-                         "mobilenet_v2_tiny-0.5-28", 14, 128, 6e-3),
-    "spoken": Settings(("mobilenet_v2_tiny-1.0-61", "shufflenet_v2-0.25-61"), "ds_cnn-1.0-61",
-                       "mobilenet_v2_tiny-0.5-61", 60, 32, 6e-3),
-    "heartbeats": Settings(("mobilenet_v2_1d-1.0-128", "shufflenet_v2_1d-1.0-128"), "mobilenet_v2_1d-2.0-128",
-                           "mobilenet_v2_1d-0.5-128", 10, 128, 4e-3, balanced=True),
+    "leaves": Settings(
+        (Run("mobilenet_v2_tiny-1.0-64", 40), Run("shufflenet_v2-0.25-64", 40)), Run("mobilenet_v2_tiny-2.0-64", 32),
+        Run("mobilenet_v2_tiny-0.5-64", 40), 64, 6e-3, PHOTO),
+    "garments": Settings(
+        (Run("mobilenet_v2_tiny-1.0-28", 16), Run("shufflenet_v2-0.25-28", 9)), Run("resnet8-1.0-28", 18),
+        Run("mobilenet_v2_tiny-0.5-28", 16), 128, 6e-3, GARMENT),
+    "spoken": Settings(
+        (Run("mobilenet_v2_tiny-1.0-61", 10), Run("shufflenet_v2-0.25-31", 6)), Run("ds_cnn-1.0-61", 12),
+        Run("mobilenet_v2_tiny-0.5-61", 10), 64, 6e-3, MASKS, folds=(SEEN, *SPEAKERS)),
+    "heartbeats": Settings(
+        (Run("mobilenet_v2_1d-1.0-128", 10), Run("shufflenet_v2_1d-1.0-128", 10)), Run("resnet_1d-1.0-128", 16),
+        Run("mobilenet_v2_1d-0.5-128", 10), 128, 3e-3, BEAT, balanced=True),
 }
 
 
 @dataclass(frozen=True)
 class Work:
-    """One chain: a net on a data set (or the student of one), from one seed."""
+    """One chain: a net on a data set (or a teacher and its student), from one seed."""
 
     data: str
-    net: str
+    run: Run
     seed: int
     out: Path
-    fold: str = ""  # the speaker who is held out
-    distill: bool = False
-    epochs: int | None = None  # fewer, to try the command
+    fold: str = SEEN  # the speaker who is held out
+    teacher: Run | None = None
+    epochs: int | None = field(default=None, compare=False)  # fewer, to try the command
 
     @property
     def folder(self) -> Path:
-        kind = "student" if self.distill else self.net
+        kind = "taught" if self.teacher else self.run.net
         return self.out / "-".join(filter(None, (self.data, self.fold))) / kind / str(self.seed)
 
-    @cached_property
+    @property
     def settings(self) -> Settings:
-        settings = SETTINGS[self.data]
-        return dataclasses.replace(settings, epochs=self.epochs or settings.epochs)
+        return SETTINGS[self.data]
+
+    def train(self, run: Run, share: float = 1.0) -> Any:
+        """Settings of a training; with `share` of the epochs and of the rate."""
+        return self.settings.train(self.seed, max(1, round((self.epochs or run.epochs) * share)), share)
 
     @cached_property
     def dataset(self) -> Any:
         from ratti import nets
         from ratti.data import Options, load
 
-        side = nets.resolution(self.net)
-        options = Options((side, side)) if self.data == "leaves" else Options(hold_out=self.fold or None)
-        return load(str(DATA / PARTS[self.data]), options)
+        side = nets.resolution(self.run.net)
+        options = {"leaves": Options((side, side)), "spoken": Options(hold_out=self.fold or None, resolution=side)}
+        source = DATA / PARTS[self.data]
+        if self.data == "heartbeats":
+            source = beats.relative(source, self.out)
+        found = load(str(source), options.get(self.data))
+        return VOICE.copies(found, COPIES, self.seed) if self.data == "spoken" else found
 
     def spec(self, net: str) -> Any:
         from ratti import nets
@@ -102,11 +137,14 @@ class Work:
 
 
 def works(sets: list[str], seeds: list[int], out: Path, epochs: int | None) -> Iterator[Work]:
+    """Every set's MobileNetV2 first, then what is taught, then the ShuffleNets, which train slowest."""
     for seed in seeds:
-        for data in sets:
-            for fold in SPEAKERS if data == "spoken" else ("",):
-                yield from (Work(data, net, seed, out, fold, False, epochs) for net in SETTINGS[data].nets)
-                yield Work(data, SETTINGS[data].student, seed, out, fold, True, epochs)
+        for kind in range(3):
+            for data in sets:
+                s = SETTINGS[data]
+                run, teacher = ((s.nets[0], None), (s.student, s.teacher), (s.nets[1], None))[kind]
+                folds = s.folds[len(s.folds) > 1 and not teacher :]  # known speakers judge the best net alone
+                yield from (Work(data, run, seed, out, fold, teacher, epochs) for fold in folds)
 
 
 def follow(work: Work) -> str:
@@ -116,15 +154,15 @@ def follow(work: Work) -> str:
         return f"{work.folder} is done"
     start = time.monotonic()
     work.folder.mkdir(parents=True, exist_ok=True)
-    steps = _distilled(work) if work.distill else _compressed(work)
+    steps = _taught(work, work.teacher) if work.teacher else _compressed(work)
     test = work.dataset.open_test("compression study")
     right, results = {}, []
     for result, predict in steps:
         right[result.step] = predict(test).argmax(1) == test.y
         results.append(result)
-    chain = Chain(work.data, work.fold, work.net, work.seed, work.settings.balanced, tuple(results))
+    chain = Chain(work.data, work.fold, work.run.net, work.seed, work.settings.balanced, tuple(results))
     np.savez_compressed(work.folder / "test.npz", labels=test.y, **right)  # type: ignore[arg-type]
-    _write(done, dataclasses.asdict(chain))
+    devices.keep(done, dataclasses.asdict(chain))
     return f"{work.folder}: {time.monotonic() - start:.0f} s"
 
 
@@ -132,113 +170,91 @@ Step = tuple[Result, Callable[[Any], Any]]
 
 
 def _compressed(work: Work) -> list[Step]:
-    """Float, PTQ, QAT; pruned to half of the instructions, and its QAT."""
-    from ratti.compress import qat, quantize
+    """Float, PTQ, QAT; pruned to half of the instructions, and its QAT; with four fifths of the weights at zero."""
+    from ratti.compress import quantize
+    from ratti.compress.magnitude import sparsify
     from ratti.compress.structured import Importance, prune
     from ratti.train import Distillation, ModelTeacher, train
 
-    dataset, settings = work.dataset, work.settings
-    trained = train(work.spec(work.net), dataset, settings.train(work.seed), run_dir=work.folder / "float",
-                    progress=False)
+    dataset, run = work.dataset, work.run
+    trained = train(work.spec(run.net), dataset, work.train(run), run_dir=work.folder / "float", progress=False)
     steps = [_float(work, "float", trained)]
     steps.append(_int8(work, "ptq", quantize(trained.model, dataset), 0.0))
-    learned = qat(trained.model, dataset, _qat(work), run_dir=work.folder / "qat", progress=False)
-    steps.append(_int8(work, "qat", learned.program, learned.seconds))
-    smaller = prune(trained.spec, trained.model, _instructions, HALF, importance=Importance.TAYLOR, dataset=dataset,
-                    seed=work.seed)
-    again = train(smaller.spec, dataset, settings.train(work.seed, max(1, settings.epochs // 2), settings.rate / 2),
-                  run_dir=work.folder / "pruned", initial=smaller.model, progress=False,
-                  goal=Distillation(ModelTeacher(trained.model)))
+    steps.append(_qat(work, "qat", trained.model))
+    whole = Distillation(ModelTeacher(trained.model))
+    smaller = prune(trained.spec, trained.model, devices.instructions(work.out), HALF, importance=Importance.TAYLOR,
+                    dataset=dataset, seed=work.seed)
+    longer = dataclasses.replace(work.train(run), learning_rate=work.settings.rate / 2)
+    again = train(smaller.spec, dataset, longer, run_dir=work.folder / "pruned", initial=smaller.model, progress=False,
+                  goal=whole)
     steps.append(_float(work, "pruned", again))
-    learned = qat(again.model, dataset, _qat(work), run_dir=work.folder / "pruned-qat", progress=False)
-    steps.append(_int8(work, "pruned qat", learned.program, learned.seconds))
+    steps.append(_qat(work, "pruned qat", again.model))
+    config = work.train(run, 0.5)
+    config = dataclasses.replace(config, epochs=max(2 * ROUNDS, config.epochs))
+    start = time.monotonic()
+    sparse = sparsify(trained.model, dataset, ZEROS, config, rounds=ROUNDS, run_dir=work.folder / "sparse",
+                      progress=False, goal=whole)
+    steps.append(_int8(work, "sparse ptq", quantize(sparse.model, dataset), time.monotonic() - start))
     return steps
 
 
-def _distilled(work: Work) -> list[Step]:
-    """The student alone, and the same student with a teacher, for as many epochs."""
+def _taught(work: Work, teacher: Run) -> list[Step]:
+    """The best net, float and int8; and a student, alone and with that net as its teacher, for as many epochs."""
     from ratti.train import Distillation, ModelTeacher, train
 
-    dataset, settings = work.dataset, work.settings
-    teacher = train(work.spec(settings.teacher), dataset, settings.train(work.seed), run_dir=work.folder / "teacher",
-                    progress=False)
-    alone = train(work.spec(work.net), dataset, settings.train(work.seed), run_dir=work.folder / "alone",
-                  progress=False)
-    taught = train(work.spec(work.net), dataset, settings.train(work.seed), run_dir=work.folder / "taught",
-                   goal=Distillation(ModelTeacher(teacher.model)), progress=False)
-    return [_float(work, name, t) for name, t in (("teacher", teacher), ("alone", alone), ("taught", taught))]
+    def learn(name: str, run: Run, goal: Any = None) -> Any:
+        return train(work.spec(run.net), work.dataset, work.train(run), run_dir=work.folder / name, progress=False,
+                     goal=goal)
+
+    best = learn("teacher", teacher)
+    steps = [_float(work, "teacher", best), _qat(work, "teacher qat", best.model)]
+    steps.append(_float(work, "alone", learn("alone", work.run)))
+    steps.append(_float(work, "taught", learn("taught", work.run, Distillation(ModelTeacher(best.model)))))
+    if work.data == "heartbeats":
+        steps.append(beats.trees(work.dataset, work.seed))
+    return steps
 
 
-def _qat(work: Work) -> Any:
-    from ratti.compress import QatConfig
+def _qat(work: Work, step: str, model: Any) -> Step:
+    from ratti.compress import QatConfig, qat
 
-    s = work.settings
-    return QatConfig(max(2, s.epochs // 6), s.batch_size, s.rate / 20, balanced=s.balanced, class_weights=s.balanced,
-                     seed=work.seed)
+    s, epochs = work.settings, work.epochs or work.run.epochs
+    config = QatConfig(max(2, epochs // 8), s.batch_size, s.rate / 20, balanced=s.balanced,
+                       balanced_sampling=s.balanced, augment=s.augment, seed=work.seed)
+    learned = qat(model, work.dataset, config, run_dir=work.folder / step.replace(" ", "-"), progress=False)
+    return _int8(work, step, learned.program, learned.seconds)
 
 
 def _float(work: Work, step: str, trained: Any) -> Step:
     from ratti.train import predict
 
     val = trained.val.balanced_accuracy if work.settings.balanced else trained.val.accuracy
-    result = Result(step, val, trained.seconds, trained.spec.parameters, trained.spec.parameters * 4, {})
+    result = Result(step, val, trained.seconds, trained.spec.parameters * 4)
     return result, lambda part: predict(trained.model, work.dataset, part)
 
 
 def _int8(work: Work, step: str, program: Any, seconds: float) -> Step:
-    """An int8 program: its figures on the devices, and the interpreter's outputs, which are the firmware's."""
+    """An int8 program: its file, and the interpreter's outputs, which are the firmware's."""
     from ratti.data import score
     from ratti.formats import tflite
     from ratti.formats.torch_export import import_program
     from ratti.graph import interpreter
-    from ratti.verbs.check import check
 
     graph = import_program(program, "net")
 
     def predict(part: Any) -> Any:
-        codes = [graph.type(n).quant.quantize(r, graph.type(n).dtype)
-                 for n, r in zip(graph.inputs, work.dataset.real(part), strict=True)]
-        return interpreter.run_batch(graph, codes)[0]
+        quants = [graph.type(n).quant for n in graph.inputs]
+        return interpreter.run_batch(graph, work.dataset.codes(part, quants))[0]
 
     got = score(predict(work.dataset.val), work.dataset.val.y)
     file = work.folder / f"{step.replace(' ', '-')}.tflite"
     tflite.write(graph, file)
-    devices = {}
-    for target in TARGETS:
-        checked = check(graph, target)
-        devices[target] = {"instructions": checked.instructions, "ram": checked.ram["total"],
-                           "flash": checked.flash["total"], "ms": checked.latency_range_ms}
     val = got.balanced_accuracy if work.settings.balanced else got.accuracy
-    weights = sum(v.data.size for v in graph.values.values() if v.data is not None)
-    return Result(step, val, seconds, weights, file.stat().st_size, devices), predict
-
-
-def _instructions(spec: Any) -> float:
-    """Instructions of the int8 firmware of a net with random weights, on the first target."""
-    import torch
-
-    from ratti import nets
-    from ratti.compress import export
-    from ratti.compress.ptq import quantize_program
-    from ratti.formats.torch_export import import_program
-    from ratti.verbs.check import check
-
-    rng = torch.Generator().manual_seed(0)
-    height, width, channels = spec.input_shape
-    example: tuple[Any, ...] = (torch.randn(4, channels, height, width, generator=rng),)
-    if spec.numbers:
-        example = (*example, torch.randn(4, spec.numbers, generator=rng))
-    program = quantize_program(export(nets.build(spec, 0), spec.input_shape, spec.numbers), [example])
-    return float(check(import_program(program, "net"), TARGETS[0]).instructions or np.inf)
-
-
-def _write(path: Path, content: Any) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1))
-    part.replace(path)
+    return Result(step, val, seconds, file.stat().st_size, file.name), predict
 
 
 def run(todo: list[Work], jobs: int) -> None:
+    """All chains, each in a process of its own."""
     start = time.monotonic()
     with ProcessPoolExecutor(jobs, max_tasks_per_child=1) as pool:
         for k, line in enumerate(pool.map(follow, todo), 1):
@@ -247,8 +263,8 @@ def run(todo: list[Work], jobs: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("do", choices=("run", "tables"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("do", choices=("run", "measure", "tables"))
     parser.add_argument("--sets", nargs="+", choices=tuple(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=2)
@@ -258,6 +274,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.do == "run":
         run(list(works(chosen.sets, chosen.seeds, chosen.out, chosen.epochs)), chosen.jobs)
+    elif chosen.do == "measure":
+        devices.measure(chosen.out)
     else:
         compression_tables.show(chosen.out, chosen.write)
 

@@ -22,7 +22,8 @@ import numpy as np
 
 from ratti import models, nets, targets
 from ratti.data import Dataset, Options, load
-from ratti.deploy import deploy
+from ratti.deploy import prepare
+from ratti.device.measure import measure
 from ratti.graph import interpreter
 from ratti.meter import LayerMeter
 from ratti.samples import make_inputs
@@ -41,8 +42,11 @@ from ratti.verbs.search import Request, search
 
 GOALS = {"median": 0.03, "worst": 0.08}
 SHAPES = ((32, 32, 3), (48, 48, 3), (64, 64, 3))
+SMALL = ((8, 8, 1), (16, 16, 1))  # what a part with 2 KB of RAM can hold
 CLASSES = 10
-MOST_WEIGHTS = 400_000  # of a random net: more is compiled for minutes
+MOST_WEIGHTS = 150_000  # of a random net: the parts have 256 KB of flash and more
+TOGETHER = 8  # nets whose new layers are compiled together
+SECONDS = 120.0  # for one run
 SIMULATED = (4, 8, 16)
 RESAMPLED = 2000
 
@@ -64,6 +68,10 @@ def keep(path: Path, row: dict[str, Any]) -> None:
         file.write(json.dumps(row) + "\n")
 
 
+def _space(name: str) -> Space:
+    return spaces.load(name, Task(SMALL if name == "tiny" else SHAPES, CLASSES))
+
+
 def random_nets(space: Space, count: int) -> Iterator[nets.NetSpec]:
     """The same nets in every run."""
     rng = np.random.default_rng(2020)
@@ -80,15 +88,15 @@ def model_of(target: str, folder: Path, watched: bool = False) -> CostModel:
 
 
 def costs(arguments: argparse.Namespace) -> None:
-    space = spaces.load(arguments.space, Task(SHAPES, CLASSES))
+    space = _space(arguments.space)
     print(f"{'target':14} {'nets':>5} {'figure':>12} {'median':>8} {'worst':>8} {'goal':>12} {'costs/s':>9}")
     for target in arguments.target.split(","):
         path = arguments.out / f"costs-{space.id}-{target}.jsonl"
         done = rows(path)
         composed = model_of(target, arguments.out)
-        for number, spec in enumerate(random_nets(space, arguments.nets)):
-            if number >= len(done):
-                keep(path, whole_beside_composed(spec, composed, number))
+        waiting = list(enumerate(random_nets(space, arguments.nets)))[len(done) :]
+        for k in range(0, len(waiting), TOGETHER):
+            whole_beside_composed(waiting[k : k + TOGETHER], composed, path)
         found = rows(path)[: arguments.nets]
         for figure in ("instructions", "cycles", "ram", "flash"):
             off = [abs(r["composed"][figure] / r["whole"][figure] - 1) for r in found if r["whole"][figure]]
@@ -106,24 +114,30 @@ def costs(arguments: argparse.Namespace) -> None:
               "costs/s, one process")
 
 
-def whole_beside_composed(spec: nets.NetSpec, composed: CostModel, number: int) -> dict[str, Any]:
+def whole_beside_composed(numbered: Sequence[tuple[int, nets.NetSpec]], composed: CostModel, path: Path) -> None:
+    """Costs of nets, whose new layers are compiled together; and each net compiled and run whole, with other weights,
+    on the part with larger memories where it is too large.
+    """
     start = time.monotonic()
-    cost = composed(spec)
-    seconds = time.monotonic() - start
-    graph = nets.random_graph(spec, seed=1000 + number)
-    m = deploy(graph, composed.target, make_inputs(graph, 6)[-1:]).measurement
-    return {
-        "net": number, "seconds": seconds,
-        "composed": {"instructions": cost.instructions, "cycles": cost.cycles, "ram": cost.ram_bytes,
-                     "flash": cost.flash_bytes},
-        "whole": {"instructions": m.instructions, "cycles": m.cycles.low if m.cycles else None, "ram": m.ram_bytes,
-                  "flash": m.flash_total_bytes},
-    }
+    found = composed.many([spec for _, spec in numbered])
+    seconds = (time.monotonic() - start) / len(numbered)
+    target = composed.target
+    for (number, spec), cost in zip(numbered, found, strict=True):
+        graph = nets.random_graph(spec, seed=1000 + number)
+        program = prepare(graph, target.isa).program
+        m = measure(program, target.roomy(), make_inputs(graph, 6)[-1:], seconds=SECONDS, watched=False)
+        keep(path, {
+            "net": number, "seconds": seconds,
+            "composed": {"instructions": cost.instructions, "cycles": cost.cycles, "ram": cost.ram_bytes,
+                         "flash": cost.flash_bytes},
+            "whole": {"instructions": m.instructions, "cycles": m.cycles.low if m.cycles else None,
+                      "ram": m.ram_bytes, "flash": m.flash_total_bytes},
+        })
 
 
 def ranks(arguments: argparse.Namespace) -> None:
     one, other = arguments.target.split(",")[:2]
-    space = spaces.load(arguments.space, Task(SHAPES, CLASSES))
+    space = _space(arguments.space)
     path = arguments.out / f"ranks-{space.id}-{one}-{other}.jsonl"
     pair = [model_of(t, arguments.out) for t in (one, other)]
     done = len(rows(path))

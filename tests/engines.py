@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,11 +15,19 @@ from ratti.errors import RattiError
 from ratti.graph import interpreter
 from ratti.graph.builder import GraphBuilder, from_case
 from ratti.graph.ir import Graph
+from ratti.nets import NetSpec
+from ratti.nets._blocks import Block
 from ratti.ops.base import Case, Operand
 from ratti.runtimes import Engine
 from ratti.samples import make_inputs
 
 WIDTH, RESOLUTIONS = "0.25", (8, 16, 32, 48, 49, 64, 96, 224)
+# Every family, each sort of its blocks once; in the slow suite its smallest net whole.
+each_family = pytest.mark.parametrize(
+    ("family", "whole"),
+    [(f, False) for f in nets.families()] + [pytest.param(f, True, marks=pytest.mark.slow) for f in nets.families()],
+    ids=[f"{f}{'-whole' * whole}" for whole in (False, True) for f in nets.families()],
+)
 
 
 def engine(name: str) -> Engine:
@@ -72,16 +82,33 @@ def differences(found: Engine, cases: Sequence[Case], count: int = 3) -> dict[st
     return {name: most for name, most in off.items() if most}
 
 
-def smallest(family: str) -> str:
-    """The id of the smallest net of a family."""
+def family_net(family: str, whole: bool) -> Graph:
+    """The smallest net of a family; unless `whole`, without blocks that only repeat an earlier one in other widths."""
     for resolution in RESOLUTIONS:
-        net = f"{family}-{WIDTH}-{resolution}"
         try:
-            nets.random_graph(nets.spec(net))
+            spec = nets.spec(f"{family}-{WIDTH}-{resolution}")
+            return nets.random_graph(spec if whole else _without_repeats(spec))
         except (RattiError, ValueError):
             continue
-        return net
     raise AssertionError(f"no net of {family} at {RESOLUTIONS}")
+
+
+def _without_repeats(spec: NetSpec) -> NetSpec:
+    kept, seen = list(spec.blocks), set()
+    for block in spec.blocks:
+        at = next(k for k, b in enumerate(kept) if b is block)
+        if _sort(block) in seen:
+            with contextlib.suppress(RattiError):  # where what follows needs its width, it stays
+                spec = replace(spec, blocks=(*kept[:at], *kept[at + 1 :]))
+                kept = list(spec.blocks)
+        seen.add(_sort(block))
+    return spec
+
+
+def _sort(block: Block) -> tuple[object, ...]:
+    """What a block is, whatever its widths."""
+    values = ((f.name, getattr(block, f.name)) for f in fields(block))
+    return (type(block), *(v if n == "groups" or type(v) is not int else "width" for n, v in values))
 
 
 def largest_difference(found: Engine, graph: Graph, count: int = 6) -> int:

@@ -210,3 +210,22 @@ def test_blocks_come_with_c_alone(graph: Graph, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown place of weights"):
         export(graph, ["c"], tmp_path / "x", weights="far")
     assert not (tmp_path / "x").exists()
+
+
+def test_an_update_that_firmware_would_refuse_is_told_before_it_is_sent(graph: Graph, tmp_path: Path) -> None:
+    """As `open` would judge it on the device: the same code takes other weights, other code does not."""
+    def said(other: Graph) -> list[str]:
+        lines: list[str] = []
+        export(other, ["c"], tmp_path, name="toy", weights="blob", say=lines.append)
+        return lines
+
+    assert said(graph) == []
+    (line,) = said(retrained(graph))
+    assert "takes these" in line and "warning" not in line
+    wider = nets.random_graph(nets.spec("micro-1.0-8"))
+    (line,) = said(wider)
+    number = blob.made_for((tmp_path / "toy_weights.bin").read_bytes())
+    assert line.startswith("warning: toy_weights.bin") and f"theirs 0x{number:016x}" in line and "together" in line
+    for damaged in (b"", b"rtt", b"x" * 100):  # nothing that firmware took before
+        (tmp_path / "toy_weights.bin").write_bytes(damaged)
+        assert blob.made_for(damaged) is None and said(graph) == []

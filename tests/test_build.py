@@ -16,6 +16,7 @@ import pytest
 from ratti import data, recipe
 from ratti.cli import main
 from ratti.data import Dataset
+from ratti.duty import Duty
 from ratti.errors import InputError
 from ratti.recipe import ModelRecipe, Recipe
 from ratti.verbs import build as verbs_build
@@ -29,7 +30,8 @@ TARGET = "ch32v003"
 
 def _recipe(out: Path, source: str = "digits", net: str = NET, target: str = TARGET, epochs: int = 2) -> Recipe:
     train = {"epochs": epochs, "learning_rate": 1e-2, "threads": 1}
-    return Recipe("tiny", source, (ModelRecipe(net, (target,), train, {"samples": 64}),), str(out))
+    model = ModelRecipe(net, (target,), train, {"samples": 64})
+    return Recipe("tiny", source, (model,), str(out), duty=Duty("10 min", "2400 mAh", active="8 mA"))
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +116,11 @@ def test_the_model_card_says_what_matters(built: tuple[BuildResult, Path]) -> No
     card = (bundle / "model_card.md").read_text()
     model = result.models[0]
     count = f"{model.checks[0].instructions:,}"
-    for text in (NET, f"{model.accuracy_int8:.2%}", count, "CH32V003", "| 9 |", "Licence"):
+    (life,) = model.battery
+    assert life.energy_uj == pytest.approx(8 * 3 * model.checks[0].latency_range_ms[1])
+    assert life.hours is not None and f"battery: {TARGET}, one inference every 10 min" in str(result)
+    for text in (NET, life.words, "8 mA (the recipe's own figure)", f"{model.accuracy_int8:.2%}", count, "CH32V003",
+                 "| 9 |", "Licence"):
         assert text.lower() in card.lower(), text
 
 
@@ -218,7 +224,7 @@ def test_a_build_has_its_pages(built: tuple[BuildResult, Path]) -> None:
     assert np.trace(counts) / counts.sum() == pytest.approx(model.accuracy_int8)
     with np.load(bundle / "examples.npz") as found:
         assert found["looked_at"] == min(result.data["val"], verbs_build.LOOKED_AT)
-        wrong = found["labels"] != found["answers"]
+        wrong = ~found["right"]
         assert not wrong[wrong.argmin():].any() or wrong.all()  # mistakes first
     for page in (bundle / "report.html", bundle.parent / "report.html"):
         text = page.read_text(encoding="utf-8")

@@ -92,6 +92,10 @@ def test_the_ladder_leads_into_the_limits(folder: Path, tmp_path: Path) -> None:
     bundle = Path(small.result.bundle)
     assert nets.read(bundle / "net.yaml").parameters < nets.spec(NET).parameters
     assert models.load(bundle).macs() < models.load(Path(whole.result.bundle)).macs()
+    assert small.before.whole.instructions == steps["ptq"].instructions
+    page = (tmp_path / "small" / "report.html").read_text()
+    assert all(h in page for h in ("Accuracy at every step", "before and after", "What each layer alone costs in int8"))
+    assert "before and after" not in (tmp_path / "whole" / "report.html").read_text() or whole.chosen == "qat"
     text = str(small)
     assert "layer alone in int8" in text and f"{small.chosen} ◄" in text and json.dumps(small.to_json())
 

@@ -170,3 +170,24 @@ def test_balanced_epochs_draw_each_class_as_often() -> None:
     assert set(other[other < 900].tolist()) != set(order[order < 900].tolist())
     plain = data.epoch_order(labels, np.random.default_rng(0))
     assert sorted(plain.tolist()) == list(range(1000))
+
+
+def test_pace_stretches_around_the_middle(folder: Path) -> None:
+    ramp = np.repeat(np.arange(0, 4100, 100, dtype=np.int16)[None, :, None], 50, axis=0)
+    played = data.Augment(speed=0.2)._sensor(ramp, np.random.default_rng(0))
+    assert (played[:, 20] == ramp[:, 20]).all()  # the middle stays
+    pace = (played[:, 25, 0] - played[:, 15, 0]) / 1000.0
+    assert pace.min() < 0.85 and pace.max() > 1.15 and np.abs(pace - 1).max() <= 0.201
+    assert played.min() >= 0 and played.max() <= 4000
+
+
+def test_copies_stand_behind_the_original(folder: Path) -> None:
+    options = Options(window=40, front_end={"name": "statistics", "octaves": 0, "kinds": ["mean", "deviation"]})
+    dataset = data.load(folder, options)
+    more, count = data.Augment(gain_db=6).copies(dataset, 2, seed=3), len(dataset.train)
+    assert len(more.train) == 3 * count and len(more.val) == len(dataset.val)
+    assert (more.train.x[:count] == dataset.train.x).all() and (more.train.x[count:] != more.train.x[:1]).any()
+    assert (more.train.y.reshape(3, count) == dataset.train.y).all()
+    again = data.Augment(gain_db=6).copies(dataset, 2, seed=3)
+    assert (again.train.x == more.train.x).all() and again.digest() == more.digest() != dataset.digest()
+    assert not more.test_opened

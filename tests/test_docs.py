@@ -143,3 +143,32 @@ def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if not link.startswith(("http:", "https:", "#", "mailto:")):
             assert (page.parent / link.split("#")[0]).exists(), f"{page.name}: {link}"
+
+
+FOLDERS = ("src", "tests", "examples", "benchmarks")  # of the files that pages name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_files_that_are_named_are_there(page: Path) -> None:
+    named = re.findall(rf"\b((?:{'|'.join(FOLDERS)})/[\w./-]*\w\.\w+)", page.read_text(encoding="utf-8"))
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert missing == [], page.name
+
+
+def test_what_can_be_added_has_an_example() -> None:
+    """Every folder whose files are found by their names is on the page, with one of its own files."""
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    kinds = ("ops", "kernels", "targets", "targets/hosts", "device/cycles", "nets", "runtimes", "search/spaces",
+             "search/strategies", "features", "data/sources", "graph/passes", "emit/projects", "report/html/kinds",
+             "report/html/sections", "cli")
+    for kind in kinds:
+        assert re.search(rf"\| [^|]*`src/ratti/{kind}/[\w./-]+`", text), kind
+
+
+def test_the_picture_names_every_folder() -> None:
+    """And is an image that loads nothing, in colors for both schemes."""
+    text = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    words = {word for label in re.findall(r'class="name">([^<]+)<', text) for word in label.split(", ")}
+    folders = {p.name for p in (ROOT / "src" / "ratti").iterdir() if (p / "__init__.py").is_file()}
+    assert folders - words == {"verbs"}  # the functions behind the command line
+    assert "prefers-color-scheme: dark" in text and not re.search(r"href=|<script|url\((?!#)", text)

@@ -34,7 +34,7 @@ ORDER = (
     "train",
     "compress",
     "search llm",
-    "models samples",
+    "models samples duty",
     "recipe",
     "report",
     "verbs",
@@ -47,15 +47,15 @@ RANK = {name: rank for rank, line in enumerate(ORDER) for name in line.split()}
 # A place is a module or a folder; modules that only load when one of their functions is called may be named.
 EAGER = {
     "torch": ("nets/_torch.py", "train", "compress", "search", "llm", "formats/torch_export",
-              "runtimes/_torch_program.py", "runtimes/_torch_operators.py"),
+              "runtimes/_torch_program.py", "runtimes/_torch_operators.py", "runtimes/_torch_cortex_m.py"),
     "torchao": ("compress",),
     "unicorn": ("device/machine.py",),  # of the worker process
     "tvm": ("runtimes/_tvm",),
     "capstone": ("device/pricing.py", "device/cycles"),
 }
 ANYWHERE = ("torch", "train", "compress", "nets", "search", "llm", "formats/torch_export", "runtimes/_torch_program.py",
-            "runtimes/_torch_operators.py",
-            "runtimes/executorch.py")
+            "runtimes/_torch_operators.py", "runtimes/_torch_cortex_m.py", "runtimes/executorch.py",
+            "runtimes/cortex_m.py", "runtimes/_cortex_m_driver.py")
 HEAVY = (
     *EAGER,
     "ziglang",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ratti import nets, registry
+from ratti.data import goals
 from ratti.errors import FormatError, InputError
 from ratti.nets._scale import adapted_strides, scaled
 
@@ -30,8 +30,8 @@ def test_every_family_takes_every_shape(net_id: str, shape: tuple[int, int, int]
     family, width, _ = net_id.split("-")
     spec = nets.spec(f"{family}-{width}-{shape[0]}", input_shape=shape, classes=4)
     assert spec.input_shape == shape
-    draws_its_input = getattr(registry.load("ratti.nets", family), "RECONSTRUCTS", False)
-    assert spec.classes == (math.prod(shape) if draws_its_input else 4)
+    goal = getattr(registry.load("ratti.nets", family), "GOAL", "classify")
+    assert spec.classes == goals.load(goal).outputs(4, shape)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.torch, pytest.mark.toolchain]
 # Family: width and side of a small member. Signals are (side, 1, 1).
 SMALL = {"resnet50": (0.03, 16), "autoencoder": (0.1, 16), "mobilenet_v1": (0.1, 16), "mobilenet_v2": (0.1, 16),
          "mobilenet_v3_small": (0.1, 16), "shufflenet_v1": (0.1, 16), "shufflenet_v2": (0.1, 16), "mcunet": (0.1, 16),
-         "ds_cnn": (0.25, 16), "ds_cnn_1d": (0.5, 32), "resnet_1d": (0.25, 32), "resnet8": (0.25, 16)}
+         "ds_cnn": (0.25, 16), "ds_cnn_1d": (0.5, 32), "resnet_1d": (0.25, 32), "resnet8": (0.25, 16),
+         "fomo": (0.1, 16)}
 FLAT = ("autoencoder", "ds_cnn_1d", "resnet_1d")
 CORES = ("stm32f446re", "esp32c3")
 

@@ -152,3 +152,25 @@ def test_a_method_leaves_the_net_and_most_of_its_accuracy(method: str) -> None:
     program = compress.quantize(trained.model, data, PtqConfig(**{method: True}))
     assert all((v == before[k]).all() for k, v in trained.model.state_dict().items())
     assert train.evaluate(program, data, data.val).accuracy >= trained.val.accuracy - 0.1
+
+
+def test_channels_that_hold_one_value_do_not_spoil_int8() -> None:
+    """A filter of zeros, and one that reads nothing else: batch norm divides by next to nothing behind both."""
+    model = nets.build(toys.spec("conv: {width: 8, kernel: 3, activation: relu}", "conv: {width: 8}",
+                                 "conv: {width: 8, activation: relu}", "mean: {}", "fc: {width: 3}"), 0)
+    convs = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        convs[1].weight[0] = 0.0
+        convs[2].weight[0] = 0.0
+        convs[2].weight[0, 0] = 1.0
+        norms[1].running_mean[0], norms[1].running_var[0], norms[1].bias[0] = 0.0, 1e-12, 0.7
+        norms[2].running_mean[0], norms[2].running_var[0], norms[2].bias[0] = 0.7, 1e-12, 0.3
+    kept = copy.deepcopy(model.state_dict())
+    program = compress.export(model, toys.dataset().input_shape)
+    with torch.no_grad():
+        before = np.concatenate([model.eval()(*b).numpy() for b in samples()])
+    assert np.abs(outputs(program) - before).max() < 1e-3
+    assert all(torch.equal(v, kept[k]) for k, v in model.state_dict().items())
+    largest = max(float(layer.weight.abs().max()) for layer in fold(program))
+    assert largest < 20  # not 1 / sqrt(1e-5)

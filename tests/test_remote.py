@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import getpass
 import json
@@ -21,6 +22,7 @@ from ratti.device import linux, remote
 from ratti.errors import DeviceError, InputError, MissingDependencyError
 from ratti.graph.ir import Graph
 from ratti.samples import make_inputs
+from ratti.units import seconds
 from ratti.verbs import _remote
 
 pytestmark = pytest.mark.toolchain
@@ -58,14 +60,16 @@ def test_static_programs_run_under_qemu(graph: Graph, kind: str, tmp_path: Path)
     assert found.spread_ms[0] <= found.median_ms <= found.spread_ms[1]
 
 
-@pytest.fixture(scope="module")
-def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """A server of this computer's own on loopback, with keys made for it; the place, and the options to reach it."""
+Server = tuple[str, tuple[str, ...]]  # the place, and the options to reach it
+
+
+@contextlib.contextmanager
+def server(folder: Path, *more: str) -> Iterator[Server]:
+    """A server of this computer's own on loopback, with keys made for it and `more` lines of configuration."""
     daemon = shutil.which("sshd") or "/usr/sbin/sshd"
     missing = [p for p in ("ssh", "ssh-keygen", daemon) if shutil.which(p) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} is missing (Debian: openssh-server)")
-    folder = tmp_path_factory.mktemp("ssh")
     folder.chmod(0o700)
     for key in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
@@ -76,6 +80,7 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, tuple[s
     lines = [
         f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {folder}/host", f"AuthorizedKeysFile {folder}/allowed",
         "PasswordAuthentication no", "StrictModes no", "UsePAM no", f"PidFile {folder}/pid", "PermitRootLogin yes",
+        *more,
     ]
     (folder / "config").write_text("\n".join(lines) + "\n")
     if os.geteuid() == 0:
@@ -92,7 +97,33 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, tuple[s
         process.terminate()
 
 
-def test_ssh_pushes_runs_and_cleans_up(ssh: tuple[str, tuple[str, ...]]) -> None:
+@pytest.fixture(scope="module")
+def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """This computer as a gateway."""
+    with server(tmp_path_factory.mktemp("ssh")) as found:
+        yield found
+
+
+# Says that it is aarch64, and runs programs that were pushed under QEMU: what a gateway of that kind would do.
+GATEWAY = """#!/bin/bash
+uname() { echo aarch64; }
+eval "$(sed -E 's#&& (\\S*/runner) #\\&\\& qemu-aarch64 \\1 #' <<< "$SSH_ORIGINAL_COMMAND")"
+"""
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An emulated aarch64 gateway behind a real ssh server."""
+    if shutil.which("qemu-aarch64") is None:
+        pytest.skip("qemu-aarch64 is missing")
+    folder = tmp_path_factory.mktemp("gateway")
+    (folder / "shell").write_text(GATEWAY)
+    (folder / "shell").chmod(0o755)
+    with server(folder, f"ForceCommand {folder}/shell") as found:
+        yield found
+
+
+def test_ssh_pushes_runs_and_cleans_up(ssh: Server) -> None:
     shell = remote.shell(*ssh)
     with shell.workplace() as folder:
         data = bytes(range(256)) * 50
@@ -102,7 +133,7 @@ def test_ssh_pushes_runs_and_cleans_up(ssh: tuple[str, tuple[str, ...]]) -> None
         shell.output(f"cat {folder}/file")
 
 
-def test_ssh_says_what_failed(ssh: tuple[str, tuple[str, ...]]) -> None:
+def test_ssh_says_what_failed(ssh: Server) -> None:
     place, options = ssh
     shell = remote.shell(place, options)
     with pytest.raises(DeviceError, match="exit code 3"):
@@ -116,7 +147,7 @@ def test_ssh_says_what_failed(ssh: tuple[str, tuple[str, ...]]) -> None:
         remote.shell(place, (*options[:1], "IdentityFile=/dev/null", *options[2:])).output("true")
 
 
-def test_bench_over_ssh(ssh: tuple[str, tuple[str, ...]], capsys: pytest.CaptureFixture) -> None:
+def test_bench_over_ssh(ssh: Server, capsys: pytest.CaptureFixture) -> None:
     place, options = ssh
     words = [word for option in options for word in ("--ssh-option", option)]
     assert main(["bench", "micro-1.0-8", "--on", place, "--rounds", "30", "--json", *words]) == 0
@@ -127,7 +158,22 @@ def test_bench_over_ssh(ssh: tuple[str, tuple[str, ...]], capsys: pytest.Capture
     assert "all 80 outputs equal" in capsys.readouterr().out
 
 
-def test_first_and_last_minute_are_told_apart(graph: Graph, ssh: tuple[str, tuple[str, ...]]) -> None:
+@pytest.mark.slow  # zig builds its C library for the processor once
+def test_a_sustained_run_on_an_emulated_gateway(gateway: Server, capsys: pytest.CaptureFixture) -> None:
+    """RATTI_SUSTAIN=5m with `-s` prints the run that docs/boards.md shows."""
+    place, options = gateway
+    words = [word for option in options for word in ("--ssh-option", option)]
+    sustain = os.environ.get("RATTI_SUSTAIN", "2s")
+    assert main(["bench", "ds_cnn-1.0-49", "--on", place, "--sustain", sustain, *words]) == 0
+    out = capsys.readouterr().out
+    assert "aarch64" in out and "outputs equal" in out
+    assert ("last minute" in out) == (seconds(sustain) >= 2 * _remote.MINUTE)
+    with capsys.disabled():
+        if "RATTI_SUSTAIN" in os.environ:
+            print(out)
+
+
+def test_first_and_last_minute_are_told_apart(graph: Graph, ssh: Server) -> None:
     """What a phone that heats up prints: the numbers are made, the outputs and the reading of them are real."""
     place, options = ssh
     found = _remote.run(graph, place, 5, 0.0, options)

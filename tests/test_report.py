@@ -20,6 +20,7 @@ from ratti import nets, targets
 from ratti.cli import main
 from ratti.deploy import prepare
 from ratti.device import cores, roofline
+from ratti.duty import Duty, life_hours
 from ratti.errors import InputError
 from ratti.formats import tflite
 from ratti.plan import Patches, make_plans
@@ -27,7 +28,6 @@ from ratti.plan.memory import Tenant, tenants
 from ratti.report import html
 from ratti.report.html import kinds
 from ratti.report.html.markup import VOID, Markup, tag
-from ratti.report.html.sections.energy import life_hours
 from ratti.report.html.sections.examples import png
 from ratti.verbs.check import check
 from ratti.verbs.report import report
@@ -58,7 +58,9 @@ def bundle(tmp_path: Path, figures: dict[str, Any]) -> Path:
     folder.mkdir()
     (folder / "report.json").write_text(json.dumps(result))
     np.savez_compressed(folder / "examples.npz", x=rng.integers(0, 255, (4, 8, 8, 3)).astype(np.uint8),
-                        labels=np.array([0, 2, 1, 1]), answers=np.array([1, 0, 1, 1]), looked_at=60, kind="image")
+                        words=np.array(["is row, said column", f"is {EVIL}, said row", "column", "column"]),
+                        right=np.array([False, False, True, True]), looked_at=60, kind="image",
+                        marks=np.array([[2, 3.5, 4.5, 0], [2, 4.0, 4.0, 1]]))
     return folder
 
 
@@ -171,10 +173,91 @@ def test_a_search_shows_its_front(tmp_path: Path, bundle: Path, figures: dict[st
     assert "no net fits" in report(tmp_path).read_text()
 
 
+@pytest.fixture
+def compression(tmp_path: Path, bundle: Path, figures: dict[str, Any]) -> dict[str, Any]:
+    """The report of a compression that halved the instructions of every layer but one, which is gone."""
+    halved = json.loads(json.dumps(figures))
+    del halved["layers"][0]
+    for row in halved["layers"]:
+        row["instructions"] //= 2
+    content = json.loads((bundle / "report.json").read_text())
+    rung = {"step": "float", "val": 0.95, "test": 0.96, "instructions": None, "ram": None, "flash": None,
+            "latency_ms": None, "fits": None}
+    whole = {"step": "ptq", "val": 0.94, "test": 0.955, "instructions": figures["instructions"], "ram": 4000,
+             "flash": 9000, "latency_ms": 2.5, "fits": False}
+    small = {**whole, "step": "pruned ptq", "instructions": figures["instructions"] // 2, "fits": True}
+    layers = [{"layer": "b01.conv", "accuracy_drop": 0.01, "loss_rise": 0.002, "noise_db": 40.0}]
+    return {**content, "schema": "ratti.compress/1", "model": f"runs/{EVIL}", "target": TARGET, "fits": True,
+            "drop": 1.0, "max_drop": None, "balanced": False, "ladder": [rung, whole, small], "chosen": "pruned ptq",
+            "notes": [EVIL], "seconds": 3.0, "before": figures, "checks": [halved],
+            "sensitivity": {"samples": 60, "accuracy_float": 0.95, "layers": layers}}
+
+
+def _rows(page: str, heading: str) -> list[list[str]]:
+    """The keys of the cells of the first table after a heading."""
+    body = page.split(f"<h3>{heading}</h3>")[1].split("<tbody>")[1].split("</tbody>")[0]
+    return [re.findall(r'data-key="([^"]*)"', row) for row in re.findall(r"<tr>(.*?)</tr>", body)]
+
+
+@pytest.mark.toolchain
+def test_a_compression_shows_its_ladder(tmp_path: Path, compression: dict[str, Any], figures: dict[str, Any]) -> None:
+    _write(tmp_path / "report.json", compression)
+    page = report(tmp_path).read_text()
+    _elements(page)
+    steps = _rows(page, "Accuracy at every step")
+    assert [s[0] for s in steps] == ["float", "ptq", "pruned ptq"] and "<b>pruned ptq ◄</b>" in page
+    assert [s[3] for s in steps] == ["", str(figures["instructions"]), str(figures["instructions"] // 2)]
+    assert [s[7] for s in steps] == ["", "0", "1"] and "-1.0 points of validation" in page
+    rows = _rows(page, "Layer by layer, before and after")
+    assert [r[0] for r in rows] == [row["name"] for row in figures["layers"]]
+    assert [r[3] for r in rows] == [str(row["instructions"]) for row in figures["layers"]]
+    assert rows[0][2] == rows[0][4] == ""
+    assert rows[1][4] == str(figures["layers"][1]["instructions"] // 2)
+    assert _rows(page, "What each layer alone costs in int8")[0][:2] == ["b01.conv", "0.01"]
+    assert EVIL not in page and "3 of 60 are wrong" in page  # the bundle beside it is shown, too
+    _write(tmp_path / "report.json", {**compression, "checks": [figures], "sensitivity": None})
+    page = report(tmp_path).read_text()
+    assert "before and after" not in page and "each layer alone" not in page
+    refused = 0
+    for key in compression:
+        for value in (None, 3, "x", [], {}, [{}], -1):
+            try:
+                report(_write(tmp_path / "report.json", {**compression, key: value}).parent)
+            except InputError:
+                refused += 1
+    assert refused > len(compression)
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_compression_in_a_browser(chromium: list[str], tmp_path: Path, compression: dict[str, Any],
+                                    scheme: str) -> None:
+    image = pytest.importorskip("PIL.Image")
+    _write(tmp_path / "report.json", compression)
+    page, picture = report(tmp_path), tmp_path / f"{scheme}.png"
+    settings = [f"--blink-settings=preferredColorScheme={int(scheme == 'light')}"]
+    _browse(chromium, *settings, "--window-size=1000,1400", f"--screenshot={picture}", page.as_uri())
+    pixels = np.asarray(image.open(picture).convert("L"), np.float64)
+    assert (pixels[3, 3] > 200) == (scheme == "light") and pixels.std() > 10
+    probe = """<script>
+      for (let k = 0; k < 2; k++) document.querySelector('table.compared th:nth-child(5) button').click();
+      const wide = [...document.querySelectorAll('table.compared tbody tr')[0].querySelectorAll('td.bar')];
+      document.body.dataset.wide = wide.map((cell) => Math.round(cell.getBoundingClientRect().width)).join();
+    </script>"""
+    page.write_text(page.read_text().replace("</body>", probe + "</body>"))
+    dom = _browse(chromium, "--window-size=1000,1400", "--dump-dom", page.as_uri())
+    rows = re.findall(r"<tr>(.*?)</tr>", dom.split('class="sortable compared"')[1].split("</table>")[0])[1:]
+    counts = [re.findall(r'data-key="([^"]*)"', row)[4] for row in rows]
+    numbers = [int(n) for n in counts if n]
+    assert numbers == sorted(numbers) and counts[-1] == ""
+    before, after = (int(n) for n in re.findall(r'data-wide="(\d+),(\d+)"', dom)[0])
+    assert before == pytest.approx(after, abs=2)  # bars of the same work are as long
+
+
 def test_every_kind_of_run_has_a_schema_of_its_own() -> None:
     names = [p.stem for p in Path(kinds.__file__).parent.glob("[a-z]*.py")]
     schemas = {__import__(f"{kinds.__name__}.{n}", fromlist=["SCHEMA"]).SCHEMA for n in names}
-    assert len(schemas) == len(names) >= 4
+    assert len(schemas) == len(names) >= 5
 
 
 def test_figures_without_a_source_are_left_out(tmp_path: Path) -> None:
@@ -191,7 +274,8 @@ def test_figures_without_a_source_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [
     b"", b"{", b"[]", b"\xff\xfe", b"{}", b'{"schema": 3}', b'{"schema": ["ratti.check/1"]}',
     b'{"schema": "ratti.check/1"}',
-    b'{"schema": "ratti.build/1", "models": 3}', b'{"schema": "ratti.search/1", "front": [{}]}', b"[" * 100_000,
+    b'{"schema": "ratti.build/1", "models": 3}', b'{"schema": "ratti.compress/1", "ladder": []}',
+    b'{"schema": "ratti.search/1", "front": [{}]}', b"[" * 100_000,
 ])
 def test_bad_files_are_one_line(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / "run.json").write_bytes(content)
@@ -227,8 +311,8 @@ def test_damaged_examples(bundle: Path, figures: dict[str, Any]) -> None:
         (bundle / "examples.npz").write_bytes(damaged)
         with pytest.raises(InputError, match="examples"):
             report(bundle)
-    np.savez(bundle / "examples.npz", x=np.array([{}], dtype=object), labels=[0], answers=[0], looked_at=1,
-             kind="image")
+    np.savez(bundle / "examples.npz", x=np.array([{}], dtype=object), words=["a"], right=[True], looked_at=1,
+             marks=np.zeros((0, 4)), kind="image")
     with pytest.raises(InputError, match="examples"):
         report(bundle)
     assert not (bundle / "report.html").exists()
@@ -281,6 +365,22 @@ def test_battery_life() -> None:
     # 3,600 µJ once an hour is 1 µW on average; 1 mAh at 1 V is 1 mWh: 1,000 h. 1 µA at rest doubles the load.
     assert life_hours(3600, 1, 1, 1) == pytest.approx(1000)
     assert life_hours(3600, 1, 1, 1, 1) == pytest.approx(500)
+
+
+def test_battery_life_at_the_duty_cycle_of_a_recipe(bundle: Path, figures: dict[str, Any]) -> None:
+    file = bundle / "report.json"
+    duty = Duty("10 min", "2400 mAh", rest="5 uA")
+    life = duty.life(targets.load(TARGET), figures["energy_uj"], figures["latency_range_ms"], {})
+    told = {**json.loads(file.read_text()), "duty": vars(duty), "battery": [life.to_json()]}
+    file.write_text(json.dumps(told))
+    page = report(bundle).read_text()
+    assert 'data-value="6"' in page and 'name="mah" value="2400"' in page and "at rest 5 uA" in page
+    none = duty.life(targets.load("rp2040"), None, (1.0, None), {})
+    file.write_text(json.dumps({**told, "battery": [{**none.to_json(), "target": TARGET}]}))
+    assert "no power: no power figure" in report(bundle).read_text()
+    file.write_text(json.dumps({**told, "duty": {"every": 7}}))
+    with pytest.raises(InputError, match="damaged"):
+        report(bundle)
 
 
 def test_png(rng: np.random.Generator, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import toys
-from engines import differences, engine, largest_difference, skip_unless_taken, smallest, supported_cases
+from engines import differences, each_family, engine, family_net, largest_difference, skip_unless_taken, supported_cases
 from ratti import nets, ops, runtimes
 from ratti.cli import main
 from ratti.errors import InputError, MissingDependencyError, UnsupportedError
@@ -20,7 +20,7 @@ from ratti.graph import interpreter
 from ratti.graph.apart import apart, inputs_apart
 from ratti.graph.dequantized import dequantized
 from ratti.graph.ir import Graph
-from ratti.runtimes import onnxruntime, tflm
+from ratti.runtimes import executorch, onnxruntime, tflm
 from ratti.samples import make_inputs
 from ratti.verbs import verify as verbs_verify
 from ratti.verbs.bench import bench
@@ -51,23 +51,23 @@ def test_every_op(name: str) -> None:
     assert found.exact or off, f"{name} is exact: say so"
 
 
-@pytest.mark.parametrize("family", nets.families())
+@each_family
 @pytest.mark.parametrize("name", QUICK)
-def test_every_family(name: str, family: str) -> None:
+def test_every_family(name: str, family: str, whole: bool) -> None:
     """Exact engines end to end; the others operator by operator, which random weights do not amplify."""
-    found, net = engine(name), nets.random_graph(nets.spec(smallest(family)))
+    found, net = engine(name), family_net(family, whole)
     skip_unless_taken(found, net)
     result = verify(net, runtimes=[name], count=6)
     assert result.passes, str(result)
     assert found.exact == (result.rows[1].operator_lsb is None)
 
 
-@pytest.mark.parametrize("family", nets.families())
+@each_family
 @pytest.mark.parametrize("name", ONNX)
-def test_onnx_is_valid_and_fully_fused(name: str, family: str) -> None:
+def test_onnx_is_valid_and_fully_fused(name: str, family: str, whole: bool) -> None:
     import onnx
 
-    found, net = engine(name), nets.random_graph(nets.spec(smallest(family)))
+    found, net = engine(name), family_net(family, whole)
     skip_unless_taken(found, net)
     model = next(iter(found.export(net).values()))
     onnx.checker.check_model(onnx.load_from_string(model), full_check=True)
@@ -132,6 +132,7 @@ def test_all_takes_what_is_there_and_says_what_is_not(graph: Graph, monkeypatch:
     monkeypatch.setattr(runtimes, "engines", lambda: ("tflm", "litert", "onnxruntime", "host:c"))
     monkeypatch.setattr(onnxruntime, "available", lambda variant="": False)
     monkeypatch.setattr(onnxruntime, "delegates", lambda graph: {"npu": "not run here; its list lacks Conv"})
+    monkeypatch.setattr(executorch, "delegates", lambda graph: {})  # slow, and tested beside that engine
     result = verify(graph, runtimes=["all"], count=6)
     rows = {row.where: row for row in result.rows}
     assert rows["onnxruntime"].skipped == "not installed" and rows["onnxruntime"].elements == 0

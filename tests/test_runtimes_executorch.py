@@ -9,7 +9,7 @@ import pytest
 
 import toys
 from cases import all_cases
-from engines import differences, engine, smallest, supported_cases
+from engines import differences, each_family, engine, family_net, supported_cases
 from ratti import nets, ops, runtimes
 from ratti.formats import tflite
 from ratti.graph import interpreter
@@ -21,7 +21,7 @@ from ratti.verbs.export import export
 from ratti.verbs.verify import verify
 
 pytestmark = pytest.mark.torch
-SLOW_OPS = 100  # cases of an op in the slow test; CI takes the first 2
+SLOW_OPS = 100  # cases of an op in the slow test; CI takes the first
 
 
 def _calls(graph: Graph) -> list[str]:
@@ -32,7 +32,7 @@ def _calls(graph: Graph) -> list[str]:
     return [getattr(n.target, "__name__", str(n.target)) for n in nodes if n.op == "call_function"]
 
 
-@pytest.mark.parametrize("per_op", [2, pytest.param(SLOW_OPS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("per_op", [1, pytest.param(SLOW_OPS, marks=pytest.mark.slow)])
 def test_every_op(per_op: int) -> None:
     found = engine("executorch")
     cases = supported_cases(found, per_op)
@@ -86,10 +86,10 @@ def test_export(tmp_path: Path) -> None:
     assert path.name == "micro_1_0_8.pte" and path.read_bytes()[4:6] == b"ET"
 
 
-@pytest.mark.parametrize("family", nets.families())
-def test_every_family(family: str) -> None:
+@each_family
+def test_every_family(family: str, whole: bool) -> None:
     engine("executorch")
-    graph = nets.random_graph(nets.spec(smallest(family)))
+    graph = family_net(family, whole)
     assert verify(graph, runtimes=["executorch"], count=6).passes
 
 
@@ -97,7 +97,7 @@ def test_every_family(family: str) -> None:
 @pytest.mark.parametrize("family", nets.families())
 def test_every_family_is_one_delegate(family: str) -> None:
     engine("executorch")
-    assert set(_calls(nets.random_graph(nets.spec(smallest(family))))) <= {"executorch_call_delegate", "getitem"}
+    assert set(_calls(family_net(family, whole=True))) <= {"executorch_call_delegate", "getitem"}
 
 
 @pytest.mark.slow

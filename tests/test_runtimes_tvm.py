@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import toys
-from engines import differences, engine, largest_difference, smallest, supported_cases
+from engines import differences, each_family, engine, family_net, largest_difference, supported_cases
 from ratti import nets, ops
 from ratti.formats import tflite
 from ratti.graph import interpreter
@@ -20,7 +20,7 @@ from ratti.ops.base import Op
 from ratti.verbs.export import export
 
 pytestmark = pytest.mark.toolchain  # zig links the library
-SLOW_OPS = 100  # cases of an op in the slow test; CI takes the first 2
+SLOW_OPS = 100  # cases of an op in the slow test; CI takes the first
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def graph() -> Graph:
     return nets.random_graph(toys.spec())
 
 
-@pytest.mark.parametrize("per_op", [2, pytest.param(SLOW_OPS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("per_op", [1, pytest.param(SLOW_OPS, marks=pytest.mark.slow)])
 def test_every_op(per_op: int) -> None:
     found = engine("tvm")
     cases = supported_cases(found, per_op)
@@ -119,9 +119,9 @@ def test_an_unknown_op_is_named(graph: Graph, monkeypatch: pytest.MonkeyPatch) -
     assert found.supports(graph).startswith("no integer loops for conv2d, ")
 
 
-@pytest.mark.parametrize("family", nets.families())
-def test_every_family(family: str) -> None:
-    assert largest_difference(engine("tvm"), nets.random_graph(nets.spec(smallest(family)))) == 0
+@each_family
+def test_every_family(family: str, whole: bool) -> None:
+    assert largest_difference(engine("tvm"), family_net(family, whole)) == 0
 
 
 @pytest.mark.slow

@@ -88,10 +88,7 @@ def test_every_strategy_keeps_the_limits_and_goes_on(strategy: str, bench: Bench
         if trial.fits:
             assert trial.outcome.cost is not None
             assert not broken(BUDGET.excess(trial.outcome.cost))
-            # Other random weights may take another kernel of the same layer: finalists are measured whole.
-            here = bench.costs(bench.space.spec(trial.choice))
-            assert here.instructions == pytest.approx(trial.outcome.cost.instructions, rel=0.15)
-            assert here.flash_bytes == pytest.approx(trial.outcome.cost.flash_bytes, rel=0.15)
+            assert bench.costs(bench.space.spec(trial.choice)) == trial.outcome.cost  # in another process
     found = again.front()
     assert all(a.accuracy > b.accuracy and a.work > b.work for a, b in pairwise(found))
     assert sum(o.tried for o in options(bench.space, trials) if o.choice == "width") == pytest.approx(1.0)

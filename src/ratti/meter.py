@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -35,11 +36,12 @@ class LayerMeter:
 
     @property
     def identity(self) -> str:
-        """What figures depend on beside the layer: the part, the compiler, the table of cycles."""
-        table = cycles.__path__[0] + f"/{self.target.core}.py"
-        with open(table, encoding="utf-8") as file:  # noqa: PTH123
-            text = file.read()
-        return cache.key([repr(self.target), toolchain.zig_version(), self.optimize, self.watched, text])
+        """What figures depend on beside the layer: the part, the compiler, the emitter, the table of cycles, how it is
+        measured here.
+        """
+        files = (Path(cycles.__path__[0]) / f"{self.target.core}.py", Path(c.__file__), Path(__file__))
+        texts = [f.read_text(encoding="utf-8") for f in files if f.exists()]
+        return cache.key([repr(self.target), toolchain.zig_version(), self.optimize, self.watched, texts])
 
     def __call__(self, steps: Sequence[Step]) -> list[LayerFigures]:
         """Figures of layers, which may come from the plans of different nets."""
@@ -118,12 +120,17 @@ class _Bench:
 
 
 def _activations(type: TensorType, rng: np.random.Generator) -> Array:
-    """Bytes of random codes; after ReLU (zero point at the bottom) half of them are zero, as in nets."""
+    """Bytes of random codes: normal, of deviation 1 as nets keep it (He et al. 2015) and cut off below where the zero
+    point is at the bottom; uniform where the type holds less than that, as of inputs. Where there is no multiplier,
+    values decide how long a layer takes.
+    """
     low, high = type.dtype.limits
-    codes = rng.integers(low, high + 1, type.elements).astype(type.dtype.numpy)
-    if type.quant is not None and type.zero_point == low:
-        codes[rng.random(type.elements) < 0.5] = low
-    raw = codes.view(np.uint8)
+    deviation = np.inf if type.quant is None else 1 / type.scale
+    if deviation > (high - low) / np.sqrt(12):
+        codes = rng.integers(low, high + 1, type.elements)
+    else:
+        codes = np.clip(np.rint(rng.normal(type.zero_point, deviation, type.elements)), low, high)
+    raw = codes.astype(type.dtype.numpy).view(np.uint8)
     return np.concatenate([raw, np.zeros(_aligned(len(raw)) - len(raw), np.uint8)])
 
 

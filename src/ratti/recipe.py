@@ -1,8 +1,13 @@
 """Recipes: the whole way from data to firmware as one YAML file.
 
     name: digits
-    data: digits                       # digits, a folder of pictures, recordings or tables, or an .npz
+    data: digits                       # digits, a folder of pictures, recordings or tables, or an .npz: beside the
+                                       # recipe, or in the current folder
+    origin: scikit-learn's scans       # whose data these are, their licence, and where to get them
+    purpose: Reads digits on a form.   # for the model card, as are the cautions
+    cautions: [One writer in 13.]
     front_end: {name: log_mel, mels: 20}  # between sensor and net; left out: log-mel for sound, all else as it is
+    goal: classify                     # reconstruct (anomalies), centroids; left out: what the data are made for
     models:
       - net: mobilenet_v2_tiny-1.0-8   # a net's id, or the path of a net.yaml
         targets: [stm32f446re, rp2040]
@@ -11,6 +16,7 @@
     options: {window: 128, hop: 64}    # of loading: window, hop, seconds, hold_out, val_share, test_share, seed
     limits: {ram: 64KiB, latency: 50ms}
     skip_damaged: false                # leave out pictures that cannot be read, and name them
+    duty: {every: 10 min, battery: 2400 mAh}  # also volts, rest (5 uA), active (24 mA): battery life in card and report
     optimize: auto                     # speed, size, or speed where it fits and size where it does not
     out: runs/digits
 """
@@ -19,6 +25,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import os
 import re
 import types
 import typing
@@ -30,7 +37,9 @@ from typing import Any, TypeVar
 import yaml
 
 from . import features, nets, registry, targets
+from .data import goals
 from .data.options import Options
+from .duty import Duty
 from .errors import InputError, MissingDependencyError
 
 OPTIMIZE = ("auto", "speed", "size")
@@ -72,6 +81,11 @@ class Recipe:
     skip_damaged: bool = False
     front_end: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    duty: Duty | None = None
+    origin: str = ""
+    purpose: str = ""
+    cautions: tuple[str, ...] = ()
+    goal: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z_]\w*", self.name, re.ASCII):
@@ -82,6 +96,8 @@ class Recipe:
             raise InputError(f"optimize is '{self.optimize}'; allowed: {', '.join(OPTIMIZE)}")
         if self.front_end is not None and self.front_end.get("name") not in features.front_ends():
             raise registry.unknown("front end", str(self.front_end.get("name", "")), features.front_ends())
+        if self.goal is not None and self.goal not in goals.goals():
+            raise registry.unknown("goal", self.goal, goals.goals())
         nets_ = [m.net for m in self.models]
         if len(set(nets_)) != len(nets_):
             raise InputError(f"recipe '{self.name}' names the same net twice")
@@ -105,7 +121,9 @@ def read(path: Path) -> Recipe:
         raise InputError(f"{where}: 'models' must be a list of nets with their targets")
     table["models"] = tuple(_struct(ModelRecipe, m, f"{where}, model {k}") for k, m in enumerate(models, 1))
     table.setdefault("out", f"runs/{table.get('name', path.stem)}")
-    return _struct(Recipe, table, where)
+    found = _struct(Recipe, table, where)
+    beside = path.parent / found.data
+    return dataclasses.replace(found, data=os.path.relpath(beside)) if beside.exists() else found
 
 
 def identifier(source: str) -> str:
@@ -129,11 +147,11 @@ def train_config(model: ModelRecipe) -> Any:
 def data_options(recipe: Recipe) -> Options:
     """How to load the data of a recipe; size and resolution follow from the net."""
     table = dict(recipe.options)
-    for key in ("size", "channels", "resolution", "front_end", "max_bad_share"):
+    for key in ("size", "channels", "resolution", "front_end", "goal", "max_bad_share"):
         if key in table:
             raise InputError(f"options of recipe '{recipe.name}': '{key}' follows from the rest of the recipe")
     found = _struct(Options, table, f"options of recipe '{recipe.name}'")
-    return dataclasses.replace(found, front_end=recipe.front_end)
+    return dataclasses.replace(found, front_end=recipe.front_end, goal=recipe.goal)
 
 
 def ptq_config(model: ModelRecipe) -> Any:

@@ -11,7 +11,9 @@ from .errors import InputError
 _BYTES = {"": 1, "b": 1, "k": 1024, "kb": 1024, "kib": 1024, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20,
           "g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30}
 _MILLISECONDS = {"": 1.0, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3}
-_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_MILLIAMPS = {"": 1.0, "ma": 1.0, "ua": 1e-3, "µa": 1e-3, "na": 1e-6, "a": 1e3}
+_MILLIAMP_HOURS = {"": 1.0, "mah": 1.0, "ah": 1e3}
 _MICROJOULES = {"": 1.0, "uj": 1.0, "µj": 1.0, "mj": 1e3, "j": 1e6}
 
 
@@ -34,6 +36,14 @@ def seconds(text: str) -> float:
 
 def microjoules(text: str) -> float:
     return _number(text, _MICROJOULES, "an energy", "200uJ")
+
+
+def milliamps(text: str) -> float:
+    return _number(text, _MILLIAMPS, "a current", "5uA")
+
+
+def milliamp_hours(text: str) -> float:
+    return _number(text, _MILLIAMP_HOURS, "a battery", "2400mAh")
 
 
 def _number(text: str, units: dict[str, Any], what: str, example: str) -> float:

@@ -17,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="RECIPE.yaml|DATA",
                         help="a recipe; or a folder of pictures, recordings or tables, an .npz, digits")
     parser.add_argument("--target", metavar="ID,ID", help="the devices, where the source is data")
+    parser.add_argument("--data", metavar="PATH", help="where the data of a recipe are, if not where it says")
     parser.add_argument("--net", metavar="ID", help="the net, such as micro-1.0-8 (default: the largest that fits)")
     parser.add_argument("--size", type=whole(1), metavar="N", help="size of pictures where --net is left out (64)")
     parser.add_argument("--front-end", metavar="NAME,KEY=VALUE",
@@ -52,14 +53,17 @@ def _recipe(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
     source = arguments.source
     train = {k: getattr(arguments, k) for k in ("epochs", "seed") if getattr(arguments, k) is not None}
     if source.endswith((".yaml", ".yml")):
-        for own in ("target", "net", "size", "front_end", "window", "hop"):
-            if getattr(arguments, own):
-                raise InputError(f"a recipe says that itself: leave out --{own.replace('_', '-')}")
+        for said in ("target", "net", "size", "front_end", "window", "hop"):
+            if getattr(arguments, said):
+                raise InputError(f"a recipe says that itself: leave out --{said.replace('_', '-')}")
         found = recipe.read(Path(source))
-        changes = {k: getattr(arguments, k) for k in ("out", "optimize", "skip_damaged") if getattr(arguments, k)}
+        own = ("data", "out", "optimize", "skip_damaged")
+        changes = {k: getattr(arguments, k) for k in own if getattr(arguments, k)}
         models = tuple(dataclasses.replace(m, train={**m.train, **train}) for m in found.models)
         limits_given = {**found.limits, **limit_texts(arguments)}
         return dataclasses.replace(found, **changes, models=models, limits=limits_given)
+    if arguments.data:
+        raise InputError("--data goes with a recipe: the source is data already")
     targets = tuple(names(arguments.target or ""))
     if not targets:
         raise InputError("say for which device: --target ID (ratti targets lists them)")

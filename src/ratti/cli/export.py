@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from ..emit.projects import ids
@@ -30,7 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out)
     weights = arguments.weights
     for path in export(
-        arguments.model, kinds, out, arguments.target, arguments.name, project=projects, weights=weights
+        arguments.model, kinds, out, arguments.target, arguments.name, project=projects, weights=weights,
+        say=lambda line: print(line, file=sys.stderr),
     ):
         print(path)
     return 0

@@ -42,8 +42,10 @@ def _path(text: str | None) -> Path | None:
 
 
 def _fit_arguments(p: argparse.ArgumentParser) -> None:
-    p.add_argument("model", metavar="MODEL", help="tinyllama-1.1b, phi-3-mini-4k, a Hugging Face folder or a .gguf")
-    p.add_argument("--target", required=True, metavar="ID", help="the device (ratti targets lists phones and gateways)")
+    p.add_argument("model", metavar="MODEL,MODEL",
+                   help="tinyllama-1.1b, phi-3-mini-4k, a Hugging Face folder or a .gguf; of several, a table")
+    p.add_argument("--target", required=True, metavar="ID,ID",
+                   help="the device (ratti targets lists phones and gateways); of several, a table")
     p.add_argument("--context", type=whole(1), default=2048, metavar="N", help="tokens of context (default 2048)")
     p.add_argument("--usable", metavar="SIZE", help="memory that a program gets, such as 1.2GiB (default: an estimate)")
     p.add_argument("--type", metavar="TYPE", help="this file type alone, such as q4_k_m (default: the best that fits)")
@@ -55,7 +57,15 @@ def _fit(a: argparse.Namespace) -> int:
     from ..llm import fit
     from ..report import llm as tables
 
-    result = fit.fit(a.model, a.target, a.context, size(a.usable) if a.usable else None, a.type)
+    models, targets = names(a.model), names(a.target)
+    usable = size(a.usable) if a.usable else None
+    if len(models) * len(targets) != 1:
+        if a.measure:
+            raise InputError("--measure takes one model and one device")
+        table = fit.table(models, targets, a.context, usable, a.type)
+        show_as(table, a.json, tables.fits)
+        return 0 if all(r.fits for r in table.rows) else 1
+    result = fit.fit(a.model, a.target, a.context, usable, a.type)
     if a.measure:
         _say(a)("writing a file of random blocks and running it")
         result = fit.check(result)

@@ -10,8 +10,8 @@ HELP = "one self-contained HTML page from a run: verdicts, accuracy, memory over
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="RUN", help="the folder of a build, a bundle or a search; or a file that "
-                        "`ratti check --json` printed")
+    parser.add_argument("source", metavar="RUN", help="the folder of a build, a bundle, a compression or a "
+                        "search; or a file that `ratti check --json` printed")
     parser.add_argument("--out", metavar="FILE.html", help="where to write (default: report.html in the folder, or "
                         "beside the file)")
     parser.add_argument("--json", action="store_true", help="print JSON")

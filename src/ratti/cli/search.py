@@ -21,7 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default 0")
     parser.add_argument("--resume", action="store_true", help="go on with the search in the folder")
     parser.add_argument("--out", metavar="DIR", help="where the search and its nets go (default: runs/search-NAME-ID)")
-    parser.add_argument("--size", type=whole(8), metavar="N", help="the largest size of pictures in a folder (64)")
+    parser.add_argument("--size", type=whole(8), metavar="N",
+                        help="of a folder: pictures up to this side (64), frames of recordings (49)")
     parser.add_argument("--epochs", type=whole(1), default=6, metavar="N", help="to judge a candidate (default 6)")
     parser.add_argument("--finalists", type=whole(1), default=3, metavar="N", help="nets to finish (default 3)")
     parser.add_argument("--trials", type=whole(1), metavar="N", help="try no more candidates than that")

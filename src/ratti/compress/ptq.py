@@ -21,6 +21,7 @@ from ..train import tensors, threads
 from ..types import Quant, Shape
 from ._folded import Batches, Layer, fold
 from .bias import correct_biases
+from .constant_channels import settle
 from .equalize import equalize
 from .quantizer import Int8Quantizer
 from .rounding import learn_rounding
@@ -90,6 +91,7 @@ def export(model: nn.Module, shape: Shape, numbers: int = 0) -> GraphModule:
     program = torch.export.export(model.eval(), example, dynamic_shapes=tuple({0: batch} for _ in example))
     module: GraphModule = program.module(check_guards=False)
     _fold_constants(module)
+    settle(module)
     return module
 
 

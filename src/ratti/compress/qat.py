@@ -19,7 +19,7 @@ from torchao.quantization.pt2e import FakeQuantize
 from torchao.quantization.pt2e.observer import MovingAverageMinMaxObserver, PerChannelMinMaxObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-from ..data import Dataset, Score
+from ..data import Augment, Dataset, Score
 from ..train import Distillation, Goal, ModelTeacher, TrainConfig, digest, fit, tensors, threads
 from ..types import Quant
 from .magnitude import hold_zeros
@@ -39,15 +39,22 @@ class QatConfig:
     distill: bool = True  # the float net teaches (Mishra & Marr 2018, "Apprentice", section 4)
     balanced: bool = False
     class_weights: bool = False
+    balanced_sampling: bool = False
+    augment: Augment | None = None  # None: what is safe for the data set
     keep_zeros: bool = True  # weights that are 0 stay 0: those of a net that `magnitude` made sparse
     seed: int = 0
     threads: int = 1
+
+    def to_json(self) -> str:
+        """The settings as JSON text: equal settings give equal text."""
+        return json.dumps(asdict(self), default=lambda value: value.value)
 
     @property
     def train(self) -> TrainConfig:
         return TrainConfig(self.epochs, self.batch_size, learning_rate=self.learning_rate, weight_decay=0.0,
                            label_smoothing=0.0, balanced=self.balanced, class_weights=self.class_weights,
-                           seed=self.seed, threads=self.threads)
+                           balanced_sampling=self.balanced_sampling, augment=self.augment, seed=self.seed,
+                           threads=self.threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +81,9 @@ def qat(model: nn.Module, dataset: Dataset, config: QatConfig | None = None, *, 
                 prepared(*tensors(dataset, batch))
     if config.keep_zeros:
         hold_zeros(p for p in prepared.parameters() if p.ndim > 1)
-    if goal is None and config.distill:
+    if goal is None and config.distill and dataset.goal == "classify":
         goal = Distillation(ModelTeacher(model.eval()))
-    identity = {"net": digest(model.state_dict()), "qat": json.dumps(asdict(config))}
+    identity = {"net": digest(model.state_dict()), "qat": config.to_json()}
     fitted = fit(prepared, dataset, config.train, identity=identity, run_dir=run_dir, goal=goal, progress=progress)
     return Qat(convert_pt2e(prepared), fitted.val, fitted.seconds)
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 
-from ..data import Dataset, score
-from ..train import tensors, threads
+from ..data import Dataset, Part
+from ..train import LOSSES, tensors, threads
 from ..types import Array
 from ._folded import Batches, Layer, as_array, fold, rounded, watch
 from .ptq import PtqConfig, calibration_samples, export, improve
@@ -61,8 +61,8 @@ def sensitivity(model: nn.Module, dataset: Dataset, config: PtqConfig | None = N
         improve(program, layers, batches, config)
         ranges = _ranges(program, layers, batches)
         base = _logits(program, batches)
-        found = [_alone(program, layer, ranges[layer.output], batches, base, part.y) for layer in layers]
-    return Sensitivity(len(part), score(base, part.y).accuracy, tuple(found))
+        found = [_alone(program, layer, ranges[layer.output], batches, base, dataset, part) for layer in layers]
+    return Sensitivity(len(part), dataset.score(base, part).accuracy, tuple(found))
 
 
 def _ranges(program: GraphModule, layers: Sequence[Layer], batches: Batches) -> dict[Node, tuple[float, float]]:
@@ -83,7 +83,7 @@ def _logits(program: GraphModule, batches: Batches) -> Array:
 
 
 def _alone(program: GraphModule, layer: Layer, span: tuple[float, float], batches: Batches, base: Array,
-           labels: Array) -> LayerSensitivity:
+           dataset: Dataset, part: Part) -> LayerSensitivity:
     low, high = span
     scale = max(high - low, 1e-9) / (CODE_MAX - CODE_MIN)
     zero = round(CODE_MIN - low / scale)
@@ -106,9 +106,10 @@ def _alone(program: GraphModule, layer: Layer, span: tuple[float, float], batche
             logits = np.concatenate([as_array(Quantized(program).run(*b)) for b in batches])
     finally:
         layer.weight.copy_(weight)
-    return LayerSensitivity(layer.name, score(base, labels).accuracy - score(logits, labels).accuracy,
-                            _loss(logits, labels) - _loss(base, labels), 10 * math.log10(signal[0] / noise[0]))
+    drop = dataset.score(base, part).accuracy - dataset.score(logits, part).accuracy
+    rise = _loss(logits, dataset, part) - _loss(base, dataset, part)
+    return LayerSensitivity(layer.name, drop, rise, 10 * math.log10(signal[0] / noise[0]))
 
 
-def _loss(logits: Array, labels: Array) -> float:
-    return float(nn.functional.cross_entropy(torch.from_numpy(logits), torch.tensor(labels)))
+def _loss(outputs: Array, dataset: Dataset, part: Part) -> float:
+    return float(LOSSES[dataset.goal].of(torch.from_numpy(outputs), torch.tensor(dataset.targets(part))))

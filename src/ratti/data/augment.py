@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import InputError
 from ..types import Array
 from .dataset import Dataset, Kind, Part
 
@@ -30,7 +31,8 @@ class Augment:
 
     Pictures: mirroring, shifts, `brightness` and `contrast` as shares of the full range. Signals: `time_shift` as a
     share of the window (its ends are repeated), `gain_db` up or down, `noise` as a share of the sample's own deviation
-    (Um et al. 2017: shift, scaling, jitter). Features in rows and columns: one mask of at most `mask_rows` rows and one
+    (Um et al. 2017: shift, scaling, jitter), `speed` faster or slower by a share, which also moves a voice's pitch (Ko
+    et al. 2015). Features in rows and columns: one mask of at most `mask_rows` rows and one
     of at most `mask_columns` columns, filled with the sample's mean (SpecAugment, Park et al. 2019, without warping).
     """
 
@@ -41,6 +43,7 @@ class Augment:
     time_shift: float = 0.0
     gain_db: float = 0.0
     noise: float = 0.0
+    speed: float = 0.0
     mask_rows: int = 0
     mask_columns: int = 0
 
@@ -49,8 +52,9 @@ class Augment:
             raise ValueError(f"shift_px must be 0 or more, not {self.shift_px}")
         if not 0 <= self.brightness < 1 or not 0 <= self.contrast < 1:
             raise ValueError("brightness and contrast must be at least 0 and below 1")
-        if not 0 <= self.time_shift < 1:
-            raise ValueError(f"time_shift must be at least 0 and below 1, not {self.time_shift}")
+        for name in ("time_shift", "speed"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
         for name in ("gain_db", "noise", "mask_rows", "mask_columns"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
@@ -62,6 +66,8 @@ class Augment:
             return cls()
         height, width, channels = dataset.input_shape
         photo = channels == 3
+        if dataset.train.points is not None:  # objects stay where they are
+            return cls(brightness=0.1, contrast=0.1)
         return cls(
             flip=Flip.HORIZONTAL if dataset.flip_safe else Flip.NONE,
             shift_px=max(1, round(min(height, width) / 12)),
@@ -71,18 +77,40 @@ class Augment:
 
     def part(self, dataset: Dataset, part: Part, rng: np.random.Generator) -> Part:
         """A changed copy of some training samples of `dataset`."""
+        if part.points is not None and (self.flip is not Flip.NONE or self.shift_px):
+            raise InputError(f"{dataset.name} says where objects are: flip and shift_px would move them, "
+                             f"leave both out")
         if dataset.kind is Kind.IMAGE:
             return replace(part, x=self(part.x, rng))
         x, samples, front_end = part.x, dataset.samples(part), dataset.front_end
-        if front_end is not None and samples is not None and (self.time_shift or self.gain_db or self.noise):
+        if front_end is not None and samples is not None and self._moves_samples:
             channels = front_end.side_by_side
             changed = self._sensor(samples.reshape(len(samples), -1, channels), rng).reshape(len(samples), -1)
             x = front_end.compute(changed)
         return replace(part, x=self._mask(x, rng))
 
+    def copies(self, dataset: Dataset, count: int, seed: int = 0) -> Dataset:
+        """The data set with `count` changed versions of its train part beside the original, one after the other.
+
+        What a sensor gave goes through its front end once for each, not in every epoch: train fewer epochs, with an
+        `Augment` that changes features alone.
+        """
+        train, rng = dataset.train, np.random.default_rng(seed)
+        parts = [train, *(self.part(dataset, train, rng) for _ in range(count))]
+        numbers = None if train.numbers is None else np.concatenate([train.numbers] * len(parts))
+        whole = Part(np.concatenate([p.x for p in parts]), np.tile(train.y, len(parts)),
+                     np.tile(train.groups, len(parts)), numbers)
+        return replace(dataset, train=whole)
+
+    @property
+    def _moves_samples(self) -> bool:
+        return bool(self.time_shift or self.gain_db or self.noise or self.speed)
+
     def _sensor(self, samples: Array, rng: np.random.Generator) -> Array:
-        """(N, time, channels) int16, shifted, scaled and with noise."""
+        """(N, time, channels) int16, faster or slower, shifted, scaled and with noise."""
         n, length, _ = samples.shape
+        if self.speed:
+            samples = self._paced(samples, rng)
         reach = int(self.time_shift * length)
         if reach:
             at = np.clip(np.arange(length) + rng.integers(-reach, reach + 1, (n, 1)), 0, length - 1)
@@ -94,6 +122,17 @@ class Augment:
         if self.gain_db:
             real *= 10 ** (rng.uniform(-self.gain_db, self.gain_db, (n, 1, 1)).astype(np.float32) / 20)
         return np.asarray(np.clip(real.round(), -32768, 32767), np.int16)
+
+    def _paced(self, samples: Array, rng: np.random.Generator) -> Array:
+        """Each sample at a pace of its own around its middle, linear between neighbors; its ends are repeated."""
+        n, length, _ = samples.shape
+        pace = rng.uniform(1 - self.speed, 1 + self.speed, (n, 1))
+        middle = (length - 1) / 2
+        at = np.clip(middle + (np.arange(length) - middle) * pace, 0, length - 1)
+        below = np.minimum(at.astype(np.int64), length - 2)
+        share = (at - below)[..., None]
+        first, second = (np.take_along_axis(samples, k[..., None], axis=1) for k in (below, below + 1))
+        return np.asarray((first * (1 - share) + second * share).round(), samples.dtype)
 
     def _mask(self, x: Array, rng: np.random.Generator) -> Array:
         """(N, H, W, C) with some rows and some columns of each sample replaced by its mean."""

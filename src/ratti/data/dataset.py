@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,6 +16,8 @@ import numpy as np
 from ..errors import DataError
 from ..features import Codes, FrontEnd
 from ..types import Array, DType, Quant, Shape
+from . import goals
+from .score import Score
 
 
 class Kind(enum.Enum):
@@ -63,6 +65,7 @@ class Part:
     groups: Array
     numbers: Array | None = None
     raw: Array | None = None
+    points: Array | None = None
 
     def __post_init__(self) -> None:
         if self.x.ndim != 4 or self.y.shape != (len(self.x),) or self.groups.shape != (len(self.x),):
@@ -72,7 +75,9 @@ class Part:
             raise ValueError(f"x {self.x.shape} and numbers {self.numbers.shape} do not belong together")
         if self.raw is not None and len(self.raw) != len(self.x):
             raise ValueError(f"x {self.x.shape} and raw {self.raw.shape} do not belong together")
-        for array in (self.x, self.y, self.groups, self.numbers, self.raw):
+        if self.points is not None and (self.points.ndim != 3 or len(self.points) != len(self.x)):
+            raise ValueError(f"x {self.x.shape} and points {self.points.shape} do not belong together")
+        for array in (self.x, self.y, self.groups, self.numbers, self.raw, self.points):
             if array is not None:
                 array.setflags(write=False)
 
@@ -83,7 +88,8 @@ class Part:
         """The samples at `index` (integers, a slice or a mask)."""
         numbers = None if self.numbers is None else self.numbers[index]
         raw = None if self.raw is None else self.raw[index]
-        return Part(self.x[index], self.y[index], self.groups[index], numbers, raw)
+        points = None if self.points is None else self.points[index]
+        return Part(self.x[index], self.y[index], self.groups[index], numbers, raw, points)
 
     def batches(self, size: int) -> Iterator[Part]:
         """The samples in order, at most `size` at a time."""
@@ -135,10 +141,13 @@ class Dataset:
     report: LoadReport
     _test: _Seal = field(repr=False)
     front_end: FrontEnd | None = None  # what made x from what a sensor gives; None: pictures, as they are
+    goal: str = "classify"  # a module of `goals`
+    settings: goals.Settings = field(default_factory=dict)  # what the goal chose on validation (`settled`)
 
     @classmethod
     def sealed(cls, name: str, kind: Kind, class_names: Sequence[str], parts: tuple[Part, Part, Part],
-               report: LoadReport, flip_safe: bool = False, front_end: FrontEnd | None = None) -> Dataset:
+               report: LoadReport, flip_safe: bool = False, front_end: FrontEnd | None = None,
+               goal: str = "classify") -> Dataset:
         """A data set of (train, val, test); `DataError` where it cannot be trained on."""
         train, val, test = parts
         if len(class_names) < 2:
@@ -166,7 +175,44 @@ class Dataset:
         normalization = PIXELS if kind is Kind.IMAGE else _fit(train.x)
         beside = None if train.numbers is None else _fit(train.numbers)
         return cls(name, kind, tuple(class_names), normalization, beside, train, val, flip_safe, report, _Seal(test),
-                   front_end)
+                   front_end, goal)
+
+    def made_for(self, goal: str) -> Dataset:
+        """The same data for another goal: training keeps what that learns from, and is normalized by it."""
+        if goal == self.goal:
+            return self
+        mask = goals.load(goal).learned(self.train)
+        if not mask.any():
+            raise DataError(f"{self.name}: no training sample of {self.class_names[0]}, the normal class of the goal "
+                            f"'{goal}' (the first one)")
+        train = self.train.take(mask)
+        normalization = self.normalization if self.kind is Kind.IMAGE else _fit(train.x)
+        beside = None if train.numbers is None else _fit(train.numbers)
+        note = f"goal '{goal}': {len(train)} of {len(mask)} training samples are learned from"
+        report = replace(self.report, notes=(*self.report.notes, note))
+        found = replace(self, goal=goal, train=train, normalization=normalization, numbers_normalization=beside,
+                        report=report)
+        found.targets(found.val.take(slice(1)))  # DataError now where the data are not made for it
+        return found
+
+    def settled(self, answers: Callable[[Part], tuple[Array, Array]]) -> Dataset:
+        """With what the goal chooses on validation from (outputs, inputs), real values, that `answers` gives."""
+        found = goals.load(self.goal).settle(lambda: answers(self.val), self.val)
+        return replace(self, settings=found)
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs a net for these data has."""
+        return goals.load(self.goal).outputs(self.classes, self.input_shape)
+
+    def targets(self, part: Part) -> Array:
+        """What a loss compares outputs with: labels (N,), or what the goal wants instead."""
+        return goals.load(self.goal).targets(part, self.normalization.real(part.x), self.classes)
+
+    def score(self, outputs: Array, part: Part, inputs: Array | None = None) -> Score:
+        """How good outputs (N, K) are, real values; `inputs` (N, H, W, C) are what the net saw (None: unrounded)."""
+        seen = self.normalization.real(part.x) if inputs is None else inputs
+        return goals.load(self.goal).score(outputs, part, seen, self.classes, self.settings)
 
     @property
     def input_shape(self) -> Shape:
@@ -237,12 +283,14 @@ class Dataset:
 
     def digest(self) -> str:
         """SHA-256 over the train and validation parts: the same data gives the same digest."""
-        sha = hashlib.sha256(repr((self.kind, self.class_names, self.input_shape)).encode())
+        own = () if self.goal == "classify" else (self.goal,)
+        sha = hashlib.sha256(repr((self.kind, self.class_names, self.input_shape, *own)).encode())
         for part in (self.train, self.val):
             sha.update(np.ascontiguousarray(part.x).data)
             sha.update(np.ascontiguousarray(part.y).data)
-            if part.numbers is not None:
-                sha.update(np.ascontiguousarray(part.numbers).data)
+            for more in (part.numbers, part.points):
+                if more is not None:
+                    sha.update(np.ascontiguousarray(more).data)
         return sha.hexdigest()
 
 

@@ -35,7 +35,8 @@ def load(source: str | Path, options: Options | None = None) -> Dataset:
     kinds = [cast(Source, registry.load("ratti.data.sources", m)) for m in registry.modules("ratti.data.sources")]
     for kind in kinds:
         if kind.accepts(name):
-            return kind.load(name, options)
+            found = kind.load(name, options)
+            return found if options.goal is None else found.made_for(options.goal)
     forms = "; ".join(kind.FORMS for kind in kinds)
     what = "no data set of a known kind" if Path(name).exists() else "no such file or folder"
     raise DataError(f"{name}: {what}; a data set is {forms}")

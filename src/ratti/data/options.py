@@ -30,6 +30,7 @@ class Options:
     window: int | None = None  # rows of a table that are one sample; None: the net's, or all of the shortest table
     hop: int | None = None  # rows from one window to the next; None: a window's
     hold_out: str | None = None  # the group (speaker) that is the test part, where a source can hold one out
+    goal: str | None = None  # a module of `goals`; None: what the source is made for, mostly to classify
     max_bad_share: float = 0.0  # more unreadable files than this share are an error; fewer are left out, and named
 
     def __post_init__(self) -> None:

@@ -77,6 +77,14 @@ def block(found: Sequence[Member], interface: int) -> bytes:
     return head + struct.pack("<I", zlib.crc32(head, zlib.crc32(body))) + body
 
 
+def made_for(data: bytes) -> int | None:
+    """The hash of the code that a block belongs to; None where `data` begins no block of this format."""
+    if len(data) < HEADER.size:
+        return None
+    magic, version, interface, *_ = HEADER.unpack_from(data)
+    return int(interface) if (magic, version) == (MAGIC, VERSION) else None
+
+
 def interface(*texts: str) -> int:
     """The hash of the code that reads a block."""
     return int.from_bytes(hashlib.sha256("\0".join(texts).encode()).digest()[:8], "little")

@@ -141,6 +141,24 @@ def fit(model: str, device: str | Host, context: int = 2048, usable_bytes: int |
     return FitResult(model, host, parameters, context, usable, chosen, options, tuple(advice))
 
 
+@dataclass(frozen=True)
+class FitTable:
+    """Several models on several devices, devices within a model."""
+
+    rows: tuple[FitResult, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": "ratti.llm.fits/1", "rows": [r.to_json() for r in self.rows]}
+
+
+def table(models: Sequence[str], devices: Sequence[str], context: int = 2048, usable_bytes: int | None = None,
+          type: str | None = None) -> FitTable:
+    """`fit` for each of `models` on each of `devices`. InputError where none is named, and as `fit`."""
+    if not models or not devices:
+        raise InputError("name at least one model and one device")
+    return FitTable(tuple(fit(m, d, context, usable_bytes, type) for m in models for d in devices))
+
+
 def check(result: FitResult) -> FitResult:
     """Writes a full-size file of random blocks, runs it here with the chosen flags and measures the peak.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import MissingDependencyError
 from ._channels import Units, units, without
-from ._graph import random_graph
+from ._graph import random_graph, random_weights
 from ._ids import families, is_id, resolution, spec
 from ._spec import NetSpec
 from ._yaml import from_yaml, read, to_yaml
@@ -22,6 +22,7 @@ __all__ = [
     "from_yaml",
     "is_id",
     "random_graph",
+    "random_weights",
     "read",
     "resolution",
     "spec",

@@ -26,7 +26,7 @@ from ..ops.requantize import Requantize
 from ..ops.reshape import Reshape
 from ..ops.slice import Slice
 from ..ops.transpose import Transpose
-from ..types import DType, Quant, Shape, TensorType
+from ..types import Array, DType, Quant, Shape, TensorType
 from ._joins import Add, Channels, Concat, GlobalMean, Scale, Shuffle
 from ._layers import INPUT, NUMBERS, Activation, Conv, Fc, Flatten, Layer, Mean, Pool, PoolKind
 from ._spec import NetSpec
@@ -39,6 +39,18 @@ SIGNED = (8 / 255, 0)
 def random_graph(spec: NetSpec, seed: int = 0) -> Graph:
     """`spec` as an int8 graph; weights are drawn so that activations use their range (He et al. 2015)."""
     return _Writer(spec, seed).run()
+
+
+def random_weights(
+    rng: np.random.Generator, shape: Shape, axis: int, scale: float
+) -> tuple[tuple[Array, Quant], tuple[Array, Quant]]:
+    """Weights with output channels along `axis` for an input of `scale`, and biases (He et al. 2015): int8, int32."""
+    outputs = shape[axis]
+    fan_in = math.prod(shape) // outputs
+    codes = np.clip(np.rint(rng.normal(0, 42, shape)), -127, 127).astype(np.int8)
+    scales = rng.uniform(0.8, 1.2, outputs) * math.sqrt(2 / fan_in) / 42
+    biases = rng.integers(-500, 500, outputs).astype(np.int32)
+    return (codes, Quant.per_channel(scales, axis)), (biases, Quant.per_channel(scales * scale, 0))
 
 
 class _Writer:
@@ -76,13 +88,9 @@ class _Writer:
 
     def constants(self, name: str, shape: Shape, axis: int, x: str) -> tuple[str, str]:
         """Weights with output channels along `axis`, and biases."""
-        outputs = shape[axis]
-        fan_in = math.prod(shape) // outputs
-        data = np.clip(np.rint(self._rng.normal(0, 42, shape)), -127, 127).astype(np.int8)
-        scales = self._rng.uniform(0.8, 1.2, outputs) * math.sqrt(2 / fan_in) / 42
-        weight = self.builder.constant(f"{name}_weight", data, Quant.per_channel(scales, axis))
-        quant = Quant.per_channel(scales * self.builder.type(x).scale, 0)
-        bias = self.builder.constant(f"{name}_bias", self._rng.integers(-500, 500, outputs).astype(np.int32), quant)
+        drawn = random_weights(self._rng, shape, axis, self.builder.type(x).scale)
+        weight, bias = (self.builder.constant(f"{name}_{role}", codes, quant)
+                        for role, (codes, quant) in zip(("weight", "bias"), drawn, strict=True))
         return weight, bias
 
 

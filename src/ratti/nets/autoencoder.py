@@ -16,7 +16,7 @@ from ._scale import scaled
 
 DEFAULT_CLASSES = 640
 EXAMPLE = "autoencoder-1.0-640"
-RECONSTRUCTS = True
+GOAL = "reconstruct"
 HIDDEN, CODE, LAYERS = 128, 8, 4
 
 

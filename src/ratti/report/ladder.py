@@ -25,11 +25,11 @@ def compress(result: CompressResult) -> str:
         mark = Text(f"{r.step} ◄" if r.step == result.chosen else r.step)
         rows.append((mark, f"{r.val:.1%}", f"{r.test:.1%}", _number(r.instructions), _number(r.ram), _number(r.flash),
                      "" if r.latency_ms is None else f"{r.latency_ms:.3g}", _verdict(r.fits), r.how))
-    what = "balanced accuracy" if result.balanced else "accuracy"
+    what = "balanced accuracy" if result.balanced else result.result.metric
     title = Text(f"{result.model} for {result.target}: {what} at every step, ◄ is in the bundle")
     reasons = [Text(f"✗ {r}", style="red") for c in result.result.checks for r in c.reasons]
     if result.max_drop is not None and result.drop > result.max_drop:
-        reasons.append(Text(f"✗ accuracy: {result.drop:.1f} points lost on validation, over the limit of "
+        reasons.append(Text(f"✗ {what}: {result.drop:.1f} points lost on validation, over the limit of "
                             f"{result.max_drop:g}", style="red"))
     notes = [Text(f"· {note}") for note in result.notes]
     parts: list[RenderableType] = [title, grid(columns, rows), *reasons, *notes]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..llm.bench import BenchResult
     from ..llm.convert import Converted
     from ..llm.exl2.quantize import Exl2Result
-    from ..llm.fit import FitResult
+    from ..llm.fit import FitResult, FitTable
     from ..llm.quantize import Quantized
     from ..llm.train import LanguageResult
 
@@ -30,12 +30,16 @@ def mib(size: float) -> str:
     return f"{size / (1 << 20):,.0f} MiB"
 
 
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e9:.2f} B" if parameters >= 100_000_000 else f"{parameters / 1e6:.1f} M"
+
+
 def fit(result: FitResult) -> str:
     """The verdict, where memory goes, the speed, every file type, advice."""
     o, ok = result.chosen, result.fits
     verdict = Text.assemble(
         (" FITS " if ok else " DOES NOT FIT ", "bold white on green" if ok else "bold white on red"),
-        f"  {label(result.model)} ({result.parameters / 1e9:.2f} B parameters) as {o.type} on {result.device.name}, "
+        f"  {label(result.model)} ({_count(result.parameters)} parameters) as {o.type} on {result.device.name}, "
         f"context {result.context}",
     )
     figures = Table.grid(padding=(0, 2))
@@ -65,6 +69,20 @@ def fit(result: FitResult) -> str:
     for line in result.advice:
         advice.add_row("→", line)
     return render(*parts, advice)
+
+
+def fits(table: FitTable) -> str:
+    """One row a model and device: the best file, or the smallest where none fits."""
+    columns: dict[str, JustifyMethod] = dict.fromkeys(("model", "device", "file", "fits"), "left")
+    columns |= {"memory": "right", "of usable": "right", "tokens/s": "right", "between": "right", "flags": "left"}
+    rows = []
+    for r in table.rows:
+        o = r.chosen
+        rows.append((label(r.model), r.device.id, o.type, "yes" if r.fits else "no", mib(o.memory.total),
+                     mib(r.usable_bytes), figure(o.speed.predicted), f"{figure(o.speed.low)} … {figure(o.speed.high)}",
+                     o.flags.line()))
+    about = f"context {table.rows[0].context}; memory and speed are estimated, from shapes and published figures"
+    return render(grid(columns, rows, drop=("flags",)), Text(about, style="dim"))
 
 
 def bench(result: BenchResult) -> str:

@@ -16,16 +16,24 @@ if TYPE_CHECKING:
     from ..verbs.search import SearchResult
 
 
+TELLING = 20  # nets that were trained: of fewer, shares say nothing
+
+
 def search(result: SearchResult) -> str:
     """The front, what was chosen, and what to do next."""
     head = (f"{result.study}: {result.trials} candidates, {result.within_limits} of them within the limits and trained"
-            f"{f', {result.failed} lost' if result.failed else ''}; {result.seconds / 60:.1f} minutes")
+            f"{f', {result.failed} lost' if result.failed else ''}; "
+            f"{result.seconds / 60:.1f} of {result.minutes:g} min")
     parts: list[RenderableType] = [Text(head)]
+    if result.clock:
+        parts.append(Text("time: " + ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in
+                                               result.clock.items())))
     parts += [Text(f"✗ {reason}", style="red") for reason in result.reasons]
     if result.front:
         parts.append(_front(result))
-    parts += [Text("\nwhat the front chose (share of the front, of all nets tried; mean accuracy):"),
-              _options(result.options)] if result.front else []
+    if result.front and result.within_limits >= TELLING:
+        parts += [Text("\nwhat the front chose (share of the front, of all nets tried; mean accuracy):"),
+                  _options(result.options)]
     if result.ranks is not None:
         parts.append(Text(f"\n{result.ranks['nets']} nets on {result.target} and {result.ranks['target']}: "
                           f"rank correlation of their work {result.ranks['correlation']:.3f}"))

@@ -21,9 +21,9 @@ from ..types import KIB, How
 
 if TYPE_CHECKING:
     from ..graph.passes import Saving
+    from ..verbs._built import BuildResult
     from ..verbs._front_end import FrontEndFigures
     from ..verbs.bench import BenchResult, BenchRow, Timing
-    from ..verbs.build import BuildResult
     from ..verbs.check import CheckResult, Sum
     from ..verbs.verify import VerifyResult
 
@@ -349,7 +349,8 @@ def _color() -> bool:
 def build(result: BuildResult) -> str:
     """One row a device, then where the bundles are and what to do next."""
     columns: dict[str, JustifyMethod] = {"device": "left", "net": "left"}
-    columns |= dict.fromkeys(("float", "int8", "on device", "RAM B", "flash B", "instructions", "ms", "fits"), "right")
+    figures = ("float", "int8", "balanced", "on device", "RAM B", "flash B", "instructions", "ms", "fits")
+    columns |= dict.fromkeys(figures, "right")
     rows: list[Sequence[RenderableType]] = []
     for model in result.models:
         on_device = {d.target: f"{d.accuracy:.1%} of {d.samples}" for d in model.device}
@@ -359,6 +360,7 @@ def build(result: BuildResult) -> str:
                 model.net,
                 f"{model.accuracy_float:.1%}",
                 f"{model.accuracy_int8:.1%}",
+                f"{model.balanced_int8:.1%}" if model.unequal else "",
                 on_device.get(checked.target, "not run"),
                 f"{checked.whole.ram:,}",
                 f"{checked.whole.flash:,}",
@@ -366,9 +368,15 @@ def build(result: BuildResult) -> str:
                 _span(*checked.whole.latency_range_ms) if checked.whole.latency_range_ms else "no source",
                 Text("yes", style="green") if checked.fits else Text("NO", style="bold red"),
             ))
-    table = grid(columns, rows, drop=("float", "net", "on device"))
+    without = () if any(m.unequal for m in result.models) else ("balanced",)
+    table = grid(columns, rows, ("float", "net", "on device"), without)
+    others = [Text(f"{m.net}: " + ", ".join(
+        [f"{name} {value:.1%}" for name, value in m.details.items()]
+        + [f"{name} {value:.4g} (chosen on validation)" for name, value in m.settings.items()]))
+        for m in result.models if m.details or m.settings]
     reasons = [Text(f"✗ {c.target}: {r}", style="red") for m in result.models for c in m.checks for r in c.reasons]
-    where = [Text(f"bundle: {m.bundle}") for m in result.models]
+    where = [Text(f"battery: {life.target}, {m.duty}: {life}") for m in result.models for life in m.battery]
+    where += [Text(f"bundle: {m.bundle}") for m in result.models]
     first = result.models[0]
     target = first.checks[0].target
     steps = [
@@ -379,8 +387,9 @@ def build(result: BuildResult) -> str:
         f"  compile    {first.bundle}/c/{targets.load(target).isa}/{result.name}.c into your firmware: "
         f"{_calls(result)}",
     ]
-    title = Text(f"{result.name}: accuracy on {result.data['test']:,} test samples, figures from the emulated devices")
-    return render(title, table, *reasons, *where, Text(), *map(Text, steps))
+    tested = f"{result.data['test']:,} test samples"
+    title = Text(f"{result.name}: {first.metric} on {tested}, figures from the emulated devices")
+    return render(title, table, *others, *reasons, *where, Text(), *map(Text, steps))
 
 
 def _calls(result: BuildResult) -> str:

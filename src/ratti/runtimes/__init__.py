@@ -6,8 +6,9 @@ engine is a module (`litert`), or a module and one of its variants (`litert:xnnp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, cast
 
 from ..errors import UnsupportedError
@@ -64,14 +65,39 @@ class Engine:
 
     def export(self, graph: Graph) -> Files:
         """The files of `graph`. UnsupportedError where the engine cannot take it."""
-        reason = self.supports(graph)
-        if reason:
-            raise UnsupportedError(f"{self.name} cannot take model '{graph.name}': {reason}")
+        self._check(graph)
         return self.runtime.export(graph, self.variant)
 
     def run(self, graph: Graph, files: Files | None = None, threads: int = 1) -> Runner:
         """A function that runs one inference; `files` are those of `export`, where the caller has them."""
-        return self.runtime.run(graph, self.export(graph) if files is None else files, self.variant, threads)
+        self._check(graph)
+        made = _Exported(self, graph) if files is None else files
+        return self.runtime.run(graph, made, self.variant, threads)
+
+    def _check(self, graph: Graph) -> None:
+        reason = self.supports(graph)
+        if reason:
+            raise UnsupportedError(f"{self.name} cannot take model '{graph.name}': {reason}")
+
+
+class _Exported(Mapping[str, bytes]):
+    """The files of a graph, made when they are read: some engines run without."""
+
+    def __init__(self, engine: Engine, graph: Graph) -> None:
+        self._engine, self._graph = engine, graph
+
+    @cached_property
+    def _files(self) -> Files:
+        return self._engine.runtime.export(self._graph, self._engine.variant)
+
+    def __getitem__(self, ending: str) -> bytes:
+        return self._files[ending]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 def engines() -> tuple[str, ...]:

@@ -66,13 +66,13 @@ def run(graph: Graph, files: Files, variant: str = "", threads: int = 1) -> Runn
 def lower(graph: Graph) -> Any:
     """The ExecuTorch program of `graph`: exported by torch, what XNNPACK takes handed to it."""
     _require()
-    with _quiet():
+    with quiet():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
         config = EdgeCompileConfig(_check_ir_validity=False)
         edge = to_edge_transform_and_lower(
-            _exported(graph), partitioner=[XnnpackPartitioner()], compile_config=config
+            exported(graph), partitioner=[XnnpackPartitioner()], compile_config=config
         )
         return edge.to_executorch()
 
@@ -83,13 +83,13 @@ def delegates(graph: Graph) -> dict[str, str]:
 
     if not available() or supports(graph):
         return {}
-    with _quiet():
+    with quiet():
         import torch
         from executorch.exir import EdgeCompileConfig, to_edge
 
         whole = [torch.ops.aten.linear.default, torch.ops.aten.hardswish.default]  # which that backend takes undivided
         config = EdgeCompileConfig(_check_ir_validity=False, preserve_ops=whole)
-        edge = to_edge(_exported(graph), compile_config=config)
+        edge = to_edge(exported(graph), compile_config=config)
     nodes = edge.exported_program().graph_module.graph.nodes
     missing = missing_calls(_name(n.target) for n in nodes if n.op == "call_function")
     said = f"no builder for {', '.join(missing)}" if missing else "it has builders for every operator"
@@ -102,16 +102,23 @@ def _name(target: Any) -> str:
     return str(parts[1] if len(parts) > 2 else parts[0])
 
 
-def _exported(graph: Graph) -> Any:
-    import torch
+def exported(graph: Graph, cortex_m: bool = False) -> Any:
+    """The program of `graph` as torch exports it: Q/DQ where it is of int8, in the form that a backend wants."""
+    _require()
+    with quiet():
+        import torch
+        from executorch import exir  # defines the Q/DQ operators
 
-    from ._torch_operators import compute
-    from ._torch_program import Program
+        from ._torch_cortex_m import CortexMProgram
+        from ._torch_operators import compute
+        from ._torch_program import Program
 
-    graph = separate_outputs.run(graph)  # a split becomes slices
-    examples = tuple(torch.zeros(graph.type(n).shape, dtype=_dtype(graph, n)) for n in graph.inputs)
-    with torch.no_grad():
-        return torch.export.export(Program(graph, compute).eval(), examples)
+        assert exir
+        graph = separate_outputs.run(graph)  # a split becomes slices
+        examples = tuple(torch.zeros(graph.type(n).shape, dtype=_dtype(graph, n)) for n in graph.inputs)
+        with torch.no_grad():
+            program = CortexMProgram(graph) if cortex_m else Program(graph, compute)
+            return torch.export.export(program.eval(), examples)
 
 
 def _dtype(graph: Graph, name: str) -> Any:
@@ -126,7 +133,7 @@ def _require() -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """torch, torchao and the partitioner speak of their own insides."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

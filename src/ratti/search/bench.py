@@ -14,10 +14,16 @@ from ..types import Shape
 from .budget import Budget, broken
 from .cost import Cost, CostModel
 from .spaces import Choice, Space
+from .spaces.base import Value
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ..data import Dataset
     from ..train import TrainConfig
+
+PULSE_SECONDS = 0.2  # of the processor
+PACE_BATCHES = 8  # of the train part
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +70,20 @@ class Outcome:
         return not broken(self.excess)
 
 
+@dataclass(frozen=True)
+class Start:
+    """Weights to begin with: a net's slice of those that a subspace shares, `file` in the search's folder."""
+
+    fixed: Mapping[str, Value]
+    file: str
+
+    def module(self, bench: Bench, choice: Choice) -> nn.Module:
+        from .supernet import loaded
+
+        shared = loaded(bench.space.narrowed(**self.fixed), bench.folder / self.file)
+        return shared.extracted(choice, bench.dataset(choice))
+
+
 def hopeless(space: Space, choice: Choice, budget: Budget) -> bool:
     """True where a single activation is over the RAM, or the weights at a byte each are over the flash: no plan that
     runs layer by layer can help that. It says so in a millisecond.
@@ -91,6 +111,7 @@ class Evaluate(Task):
 
     choice: Choice
     seed: int
+    begin: Start | None = None  # None: with random weights
 
     def run(self, bench: Bench) -> Outcome:
         from ..train import train
@@ -100,7 +121,9 @@ class Evaluate(Task):
         if not outcome.fits:
             return outcome
         config = replace(bench.config, seed=self.seed)
-        trained = train(bench.space.spec(self.choice), bench.dataset(self.choice), config, progress=False)
+        initial = None if self.begin is None else self.begin.module(bench, self.choice)
+        trained = train(bench.space.spec(self.choice), bench.dataset(self.choice), config, initial=initial,
+                        progress=False)
         return replace(outcome, accuracy=trained.val.accuracy, seconds=time.monotonic() - start,
                        epoch_seconds=trained.seconds / len(trained.history))
 
@@ -113,3 +136,30 @@ class Measure(Task):
 
     def run(self, bench: Bench) -> list[Outcome]:
         return [measured(bench, c) for c in self.choices]
+
+
+@dataclass(frozen=True)
+class Pulse(Task):
+    """How many times as long as on a core of its own the worker takes: 1 where it has one."""
+
+    def run(self, bench: Bench) -> float:
+        start, begun = time.monotonic(), time.process_time()
+        while time.process_time() - begun < PULSE_SECONDS:
+            sum(range(20_000))
+        return max((time.monotonic() - start) / (time.process_time() - begun), 1.0)
+
+
+@dataclass(frozen=True)
+class Pace(Task):
+    """Seconds that one epoch of a net takes here and now, from a part of one."""
+
+    choice: Choice
+
+    def run(self, bench: Bench) -> float:
+        from ..train import train
+
+        whole = bench.dataset(self.choice)
+        parts = max(1, len(whole.train) // (PACE_BATCHES * bench.config.batch_size))
+        some = replace(whole, train=whole.train.take(slice(0, None, parts)), val=whole.val.take(slice(0, None, parts)))
+        config = replace(bench.config, epochs=1)
+        return train(bench.space.spec(self.choice), some, config, progress=False).seconds * parts

@@ -47,6 +47,13 @@ class Budget:
             found[name] = figure / limit - 1
         return found
 
+    def used(self, cost: Cost) -> float | None:
+        """The share of the limit on time, energy or instructions that a net uses; of several the largest. None where
+        only memory is limited.
+        """
+        shares = [1 + e for name, e in self.excess(cost).items() if name in ("latency", "energy", "instructions")]
+        return max(shares, default=None)
+
     def excess_of_floor(self, ram: int, flash: int) -> dict[str, float]:
         """The same for a net of which only the least RAM and flash are known; those limits alone."""
         return {"ram": ram / self.ram - 1, "flash": flash / self.flash - 1}

@@ -12,14 +12,17 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from ..emit.c import headers
 from ..graph.ir import Graph, Node
 from ..graph.passes import run_pipeline
 from ..kernels import FEATURES, SPARE_FLASH, Kernel, Work, candidates, source
-from ..nets import NetSpec, random_graph
+from ..nets import NetSpec, random_graph, random_weights
+from ..ops.base import Operand
 from ..ops.reshape import Reshape
 from ..plan import LayerFigures, Meter, Plan, Step
 from ..plan.layers import Layer, Layers
@@ -120,10 +123,12 @@ class CostModel:
         return lay_out(layers, [Unit(k, k + 1) for k in range(len(layers.items))])
 
     def _know(self, graph: Graph, node: Node, features: frozenset[str]) -> _Known:
-        operands = tuple(o.type if o.data is None else (o.type.shape, o.type.dtype) for o in graph.operands(node))
-        key = (repr(node.op), operands, graph.output_types(node), features)
+        work = Work.of(graph, node, features)
+        held = [o.data.tobytes() for o in work.operands if o.data is not None and not _weighs(work)]
+        types = tuple(o.type if o.data is None else (o.type.shape, o.type.dtype) for o in work.operands)
+        key = (repr(node.op), types, tuple(held), work.outputs, features)
         if key not in self._known:
-            work = Work.of(graph, node, features)
+            work = canonical(work)
             self._known[key] = _Known(work, tuple(candidates(work)))
         return self._known[key]
 
@@ -163,8 +168,10 @@ class CostModel:
         """The name under which a layer's figures are kept. Works are shared by equal layers, so it is made once."""
         at = step.kernel.name, step.work
         if at not in self._keys:
-            parts = [self.meter.identity, *description(step)]
-            self._keys[at] = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+            found = hashlib.sha256("\n".join([self.meter.identity, *description(step)]).encode())
+            for table in step.call.tables:  # weights are canonical: they change with how they are packed
+                found.update(table.data.tobytes())
+            self._keys[at] = found.hexdigest()[:32]
         return self._keys[at]
 
     def _database(self) -> sqlite3.Connection:
@@ -195,6 +202,33 @@ class CostModel:
 
     def __getstate__(self) -> dict[str, object]:
         return {**vars(self), "_connection": None, "_known": {}, "_keys": {}}
+
+
+def _weighs(work: Work) -> bool:
+    """Whether a layer has weights, by output channel."""
+    weights = work.operands[1:2]
+    return bool(weights) and weights[0].data is not None and _axis(weights[0]) is not None
+
+
+def _axis(operand: Operand) -> int | None:
+    return None if operand.type.quant is None else operand.type.quant.axis
+
+
+def canonical(work: Work) -> Work:
+    """The layer with weights that follow from its op and shapes alone: so its kernel and its cost repeat in every net
+    and every process.
+    """
+    if not _weighs(work):
+        return work
+    x, *constants = work.operands
+    shape, axis = constants[0].type.shape, _axis(constants[0])
+    assert axis is not None
+    text = repr((work.op, x.type, shape, work.outputs))
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little"))
+    drawn = random_weights(rng, shape, axis, x.type.scale)
+    weights = tuple(replace(o, type=replace(o.type, quant=quant), data=data)
+                    for o, (data, quant) in zip(constants, drawn, strict=False))
+    return replace(work, operands=(x, *weights))
 
 
 def description(step: Step) -> tuple[str, str, str, str, str]:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     import optuna
 
 STUDY = "search"
+PREPARED = "prepared"
 FILE = "study.db"
 FAILURES = 5  # of tasks in a row, that end a search
-LEAST_TRIALS = 8  # whatever the time, so that there is a front
+PATIENCE = 0.7  # of all the time, in which a first net must be found that is within the limits
 REPEATS = 200  # in a row: the sampler has nothing new
 OVER = 1e15  # the work of a net that was not measured, since it is too large
 SMALL_NETS = 24  # near the smallest, that are looked at where the smallest breaks a limit
@@ -77,8 +78,8 @@ class Infeasible:
 
 
 class Search:
-    """One search. `seconds` is how long candidates are tried, over all sittings; `reserve` gives what of it must be
-    left for what comes afterwards, by the trials so far.
+    """One search. `seconds` is what there is from `started` (of `time.monotonic`; now) on, over all sittings; `reserve`
+    gives what of it must be left for what comes afterwards, by the trials so far.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Search:
         *,
         seconds: float,
         identity: Mapping[str, str],
+        started: float | None = None,
         seed: int = 0,
         resume: bool = False,
         reserve: Callable[[Sequence[Trial]], float] = lambda trials: 0.0,
@@ -98,7 +100,7 @@ class Search:
         self.bench, self.pool, self.seed, self.say = bench, pool, seed, say
         self.space, self.budget = bench.space, bench.budget
         self._seconds, self._reserve, self._most = seconds, reserve, most
-        self._started = time.monotonic()
+        self._started = time.monotonic() if started is None else started
         kind = strategies.load(strategy)
         self._study = _open(bench, {**identity, "strategy": strategy, "seed": str(seed)}, resume)
         self._before = float(self._study.user_attrs.get("seconds", 0.0))
@@ -120,6 +122,11 @@ class Search:
     def left(self) -> float:
         """Seconds that candidates can still be tried."""
         return self._seconds - self.spent - self._reserve(self._trials)
+
+    @property
+    def prepared(self) -> float:
+        """Seconds that were spent when the first candidate was begun."""
+        return float(self.noted(PREPARED) or self.spent)
 
     def trials(self) -> tuple[Trial, ...]:
         """All that were told, by number."""
@@ -145,6 +152,8 @@ class Search:
         """Tries candidates until the time is over, or nothing is left to try."""
         self._settle()
         self.strategy.prepare()
+        if self.noted(PREPARED) is None:
+            self.note(PREPARED, self.spent)
         exhausted = False
         while True:
             while not exhausted and len(self._flying) < self.pool.size and not self._over():
@@ -182,11 +191,12 @@ class Search:
 
     def _over(self) -> bool:
         # What is being evaluated counts: so a limit on trials is exact.
-        begun = len(self._trials) + len(self._flying)
-        if self._most is not None and begun >= self._most:
+        if self._most is not None and len(self._trials) + len(self._flying) >= self._most:
             return True
-        late = self.left <= 0 and (begun >= LEAST_TRIALS or self.spent > 2 * self._seconds)
-        return (late and any(t.fits for t in self._trials)) or self.spent > 4 * self._seconds
+        taken = sorted(t.outcome.seconds for t in self._trials if t.fits)
+        if not taken:
+            return len(self._trials) + len(self._flying) >= self.pool.size and self.spent > PATIENCE * self._seconds
+        return self.left < taken[len(taken) // 2]  # a candidate that would be late is not begun
 
     def _begin(self) -> bool:
         """Asks for a candidate and sends it to a worker; False where there is none left."""
@@ -240,10 +250,10 @@ class Search:
 
     def _progress(self, new: Trial) -> str:
         done = sum(t.fits for t in self._trials)
-        rows = [f"{t.accuracy:.1%} at {t.work / 1e6:.3g} M" for t in self.front()]
+        unit = "cycles" if new.outcome.cost is not None and new.outcome.cost.cycles is not None else "instructions"
+        rows = [f"{t.accuracy:.1%} at {t.work / 1e6:.3g} M {unit}" for t in self.front()]
         rows = [*rows[:SHOWN], f"and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else rows
-        clock = f"{self.spent / 60:.1f} of {self._seconds / 60:.1f} min"
-        return f"{clock}, {len(self._trials)} tried, {done} within the limits; front: {'; '.join(rows)}"
+        return f"{len(self._trials)} tried, {done} within the limits; front: {'; '.join(rows)}"
 
     def _settle(self) -> None:
         """Closes trials that were being evaluated when a search was killed: they are its only loss."""

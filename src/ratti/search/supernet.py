@@ -129,6 +129,20 @@ class Supernet:
             self.rounds, self.seconds = int(metadata["rounds"]), float(metadata["seconds"])
 
 
+_kept: dict[tuple[Path, int], Supernet] = {}  # the shared weights that this process read last
+
+
+def loaded(space: Space, path: Path) -> Supernet:
+    """The shared weights of `space` in the file `path`; read once in a process."""
+    key = path, path.stat().st_mtime_ns
+    if key not in _kept:
+        net = Supernet(space)
+        net.restore(path)
+        _kept.clear()
+        _kept[key] = net
+    return _kept[key]
+
+
 def _batches(dataset: Dataset, rng: np.random.Generator,
              augment: Callable[..., Any]) -> Iterator[tuple[Any, tuple[Tensor, ...]]]:
     order = rng.permutation(len(dataset.train))

@@ -11,7 +11,17 @@ except ImportError:
 
 from ._distill import distill
 from .config import Optimizer, TrainConfig
-from .goals import CrossEntropy, Distillation, FeatureMatching, Goal, ModelTeacher, StoredTeacher
+from .goals import (
+    LOSSES,
+    CellEntropy,
+    CrossEntropy,
+    Distillation,
+    FeatureMatching,
+    Goal,
+    ModelTeacher,
+    Reconstruction,
+    StoredTeacher,
+)
 from .loop import Fitted, Trained, evaluate, fit, predict, tensors, threads, train
 from .state import Epoch
 from .weights import digest
@@ -19,6 +29,8 @@ from .weights import load as load_weights
 from .weights import save as save_weights
 
 __all__ = [
+    "LOSSES",
+    "CellEntropy",
     "CrossEntropy",
     "Distillation",
     "Epoch",
@@ -27,6 +39,7 @@ __all__ = [
     "Goal",
     "ModelTeacher",
     "Optimizer",
+    "Reconstruction",
     "StoredTeacher",
     "TrainConfig",
     "Trained",

@@ -1,9 +1,9 @@
-"""What training makes small: cross entropy, or the distance to a teacher (distillation)."""
+"""What training makes small: the loss of the data's goal, or the distance to a teacher (distillation)."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ from ..errors import InputError
 from ..types import Array
 from .weights import digest
 
+OBJECT_WEIGHT = 20.0  # of a cell with an object against one of background: there are about 50 times as many of those
+
 
 class Goal(Protocol):
     """The loss of a batch."""
@@ -27,7 +29,16 @@ class Goal(Protocol):
         """What a checkpoint remembers of it: another goal is another run."""
 
     def __call__(self, model: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor, index: Array) -> Tensor:
-        """The loss of `model` on `inputs`; `index` are the samples' numbers in the train part."""
+        """The loss of `model` on `inputs`; `labels` are the data's targets, `index` the samples' numbers in the train
+        part.
+        """
+
+
+class Loss(Goal, Protocol):
+    """A goal that needs outputs and targets alone."""
+
+    def of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of outputs (N, K)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,49 @@ class CrossEntropy:
     identity = "cross entropy"
 
     def __call__(self, model: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor, index: Array) -> Tensor:
-        return functional.cross_entropy(model(*inputs), labels, self.weights, label_smoothing=self.smoothing)
+        return self.of(model(*inputs), labels)
+
+    def of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs, targets, self.weights, label_smoothing=self.smoothing)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Mean squared error of outputs and targets (N, K), which are the input before augmentation."""
+
+    identity = "reconstruction"
+
+    def __call__(self, model: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor, index: Array) -> Tensor:
+        return self.of(model(*inputs), labels)
+
+    def of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.mse_loss(outputs, targets)
+
+
+@dataclass(frozen=True)
+class CellEntropy:
+    """Cross entropy of each cell of a grid: outputs (N, cells * classes) against classes (N, cells), 0 the background.
+
+    Objects weigh `object_weight` times the background, as in Edge Impulse's FOMO (see `data.goals.centroids`).
+    """
+
+    object_weight: float = OBJECT_WEIGHT
+
+    @property
+    def identity(self) -> str:
+        return f"cells {self.object_weight}"
+
+    def __call__(self, model: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor, index: Array) -> Tensor:
+        return self.of(model(*inputs), labels)
+
+    def of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        cells = outputs.reshape(targets.numel(), -1)
+        weights = torch.full((cells.shape[1],), self.object_weight)
+        weights[0] = 1.0
+        return functional.cross_entropy(cells, targets.flatten(), weights)
+
+
+LOSSES: Mapping[str, Loss] = {"classify": CrossEntropy(), "reconstruct": Reconstruction(), "centroids": CellEntropy()}
 
 
 class Teacher(Protocol):

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from ..data import Augment, Dataset, Part, Score, epoch_order, score
+from ..data import Augment, Dataset, Part, Score, epoch_order, goals
 from ..errors import InputError
 from ..nets import NetSpec, build, to_yaml
 from ..types import Array
 from . import state as checkpoints
 from .config import Optimizer, TrainConfig
-from .goals import CrossEntropy, Goal
+from .goals import LOSSES, CrossEntropy, Goal
 from .progress import bar
 from .state import Epoch, State
 
@@ -89,7 +89,7 @@ def fit(model: nn.Module, dataset: Dataset, config: TrainConfig, *, identity: di
 
     `identity` says which model this is: a checkpoint of another one is refused. The rest as `train`.
     """
-    goal = goal or CrossEntropy(config.label_smoothing, _class_weights(dataset) if config.class_weights else None)
+    goal = goal or _goal(dataset, config)
     identity = {**identity, "data": dataset.digest(), "settings": _digest(config.to_json()), "goal": goal.identity}
     path = run_dir / CHECKPOINT if run_dir is not None else None
     with threads(config.threads):
@@ -133,7 +133,7 @@ def predict(model: nn.Module, dataset: Dataset, part: Part, batch_size: int = 25
 
 def evaluate(model: nn.Module, dataset: Dataset, part: Part) -> Score:
     """Score of `model` on a part of `dataset`."""
-    return score(predict(model, dataset, part), part.y)
+    return dataset.score(predict(model, dataset, part), part)
 
 
 def tensors(dataset: Dataset, part: Part) -> tuple[Tensor, ...]:
@@ -159,8 +159,18 @@ def _check(spec: NetSpec, dataset: Dataset) -> None:
     if spec.numbers != dataset.numbers:
         raise InputError(f"{spec.name} takes {spec.numbers} numbers beside its input, {dataset.name} has "
                          f"{dataset.numbers}")
-    if spec.classes != dataset.classes:
-        raise InputError(f"{spec.name} has {spec.classes} outputs, {dataset.name} has {dataset.classes} classes")
+    if spec.classes != dataset.outputs:
+        made = goals.load(dataset.goal).NETS
+        hint = f"; families made for it: {', '.join(made)}" if made else ""
+        raise InputError(f"{spec.name} has {spec.classes} outputs, {dataset.name} needs {dataset.outputs} to "
+                         f"{dataset.goal}{hint}")
+
+
+def _goal(dataset: Dataset, config: TrainConfig) -> Goal:
+    """The loss that the data are made for."""
+    if dataset.goal != "classify":
+        return LOSSES[dataset.goal]
+    return CrossEntropy(config.label_smoothing, _class_weights(dataset) if config.class_weights else None)
 
 
 def _start(model: nn.Module, config: TrainConfig) -> State:
@@ -191,7 +201,7 @@ def _epoch(state: State, dataset: Dataset, config: TrainConfig, goal: Goal) -> E
             group["lr"] = config.rate(step, config.epochs * len(batches))
         samples = dataset.train.take(index)
         inputs = tensors(dataset, augment.part(dataset, samples, rng))
-        loss = goal(state.model, inputs, torch.tensor(samples.y), index)
+        loss = goal(state.model, inputs, torch.tensor(dataset.targets(samples)), index)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
@@ -216,8 +226,10 @@ def _validate(state: State, dataset: Dataset) -> tuple[float, Score]:
     logits = predict(state.model, dataset, dataset.val)
     if trained is not None:
         state.model.load_state_dict(trained)
-    labels = torch.tensor(dataset.val.y)
-    return float(nn.functional.cross_entropy(torch.from_numpy(logits), labels)), score(logits, dataset.val.y)
+    kept = np.flatnonzero(goals.load(dataset.goal).learned(dataset.val))  # of anomalies no loss is wanted
+    wanted = torch.tensor(dataset.targets(dataset.val.take(kept)))
+    loss = LOSSES[dataset.goal].of(torch.from_numpy(logits[kept]), wanted) if len(kept) else torch.zeros(())
+    return float(loss), dataset.score(logits, dataset.val)
 
 
 def _batches(order: Array, size: int) -> list[Array]:

@@ -79,12 +79,12 @@ def _epoch_seconds(model: nn.Module, dataset: Dataset, settings: TrainConfig, go
     import numpy as np
     import torch
 
-    from ..train import CrossEntropy, evaluate, tensors, threads
+    from ..train import LOSSES, evaluate, tensors, threads
     from ..train.loop import set_mode
 
     with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of torch's own copying
         probe = copy.deepcopy(model)
-    goal = goal or CrossEntropy()
+    goal = goal or LOSSES[dataset.goal]
     batch = np.arange(min(settings.batch_size, len(dataset.train)))
     part = dataset.train.take(batch)
     with threads(settings.threads):
@@ -93,7 +93,7 @@ def _epoch_seconds(model: nn.Module, dataset: Dataset, settings: TrainConfig, go
         for step in range(STEPS + 1):  # the first is slower than all others
             start = time.monotonic() if step == 1 else start
             probe.zero_grad()
-            goal(probe, tensors(dataset, part), torch.tensor(part.y), batch).backward()  # type: ignore[no-untyped-call]
+            goal(probe, tensors(dataset, part), torch.tensor(dataset.targets(part)), batch).backward()  # type: ignore[no-untyped-call]
         per_step = (time.monotonic() - start) / STEPS
         set_mode(probe, training=False)
         start = time.monotonic()

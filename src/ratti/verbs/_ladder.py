@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,9 @@ from ..graph.ir import Graph
 from ..recipe import ModelRecipe, Recipe, identifier
 from . import _float
 from ._budget import Budget
+from ._built import ModelResult
 from ._float import FloatNet
-from .build import Job, ModelResult, Say, load_data, with_front_end
+from .build import Job, Say, load_data, told, with_front_end
 from .check import CheckResult, Limits, check
 from .train import distillation, trained_net
 
@@ -109,9 +109,9 @@ class Ladder:
             return FloatNet.of(trained), self.dataset
         spec, module = trained_net(model)
         _, dataset = load_data(self.data, str(Path(model) / "net.yaml"), self.options)
-        if (spec.input_shape, spec.classes) != (dataset.input_shape, dataset.classes):
-            raise InputError(f"'{model}' takes {spec.input_shape} and knows {spec.classes} classes; "
-                             f"'{self.data}' has {dataset.input_shape} and {dataset.classes}")
+        if (spec.input_shape, spec.classes) != (dataset.input_shape, dataset.outputs):
+            raise InputError(f"'{model}' takes {spec.input_shape} and has {spec.classes} outputs; "
+                             f"'{self.data}' has {dataset.input_shape} and needs {dataset.outputs}")
         return FloatNet(spec.name, module, evaluate(module, dataset, dataset.val), spec), dataset
 
     def _settings(self, stage: str, epochs: int, goal: Goal | None, model: nn.Module | None = None,
@@ -139,10 +139,10 @@ class Ladder:
         """Steps of a net with zeros, and what they gain on the device beside the same net without."""
         from ..compress import quantize, sparsify
         from ..compress.magnitude import ROUNDS
-        from ..train import Distillation, ModelTeacher, evaluate
+        from ..train import evaluate
 
         dense = next(s.checked for s in reversed(self.steps) if s.checked is not None and s.name.endswith("ptq"))
-        least, goal = 2 * ROUNDS, Distillation(ModelTeacher(self.current.model))
+        least, goal = 2 * ROUNDS, self._taught()
         s = self._settings("sparse", max(least, self.settings.epochs // 2), goal, least=least)
         again = dataclasses.replace(s, learning_rate=s.learning_rate / 2)
         found = sparsify(self.current.model, self.dataset, share, again, run_dir=self.folder / "sparse", goal=goal,
@@ -158,6 +158,11 @@ class Ladder:
         if not any(y.kernel == "conv_sparse" for y in step.checked.layers):
             words += f"; planned for size: {_gained(dense, check(step.graph, self.target, self.limits, 'size'))}"
         self.notes.append(f"sparse ptq beside the same net without zeros: {words}")
+
+    @property
+    def before(self) -> CheckResult:
+        """The figures of the first int8 net: whole, where pruning comes after."""
+        return next(s.checked for s in self.steps if s.checked is not None)
 
     def report(self, model: str, out: Path) -> tuple[tuple[Rung, ...], str, ModelResult]:
         """Chooses by validation, writes the bundle, opens the test part: (the ladder, the chosen step, the bundle)."""
@@ -177,10 +182,8 @@ class Ladder:
         scores: dict[str, float] = {}
 
         def score_all(test: Part) -> None:
-            from ..data import score
-
             for s in self.steps:
-                scores[s.name] = self._value(score(s.predict(test), test.y))
+                scores[s.name] = self._value(self.dataset.score(s.predict(test), test))
 
         made_by = f"Made by `ratti compress` from `{model}`."
         made = job.report(out, made_from, chosen.graph, [chosen.checked], score_all, made_by)
@@ -192,6 +195,12 @@ class Ladder:
 
     def _value(self, score: Score) -> float:
         return score.balanced_accuracy if self.settings.balanced else score.accuracy
+
+    def _taught(self) -> Goal | None:
+        """The net as it stands teaches a classifier; of another goal its own loss is all that there is."""
+        from ..train import Distillation, ModelTeacher
+
+        return Distillation(ModelTeacher(self.current.model.eval())) if self.dataset.goal == "classify" else None
 
     def _rung(self, step: Step, test: float) -> Rung:
         figures = () if step.checked is None else _figures(step.checked)
@@ -216,7 +225,7 @@ class Ladder:
     def _graph(self, program: GraphModule) -> Graph:
         from ..formats.torch_export import import_program
 
-        metadata = {"classes": json.dumps(list(self.dataset.class_names)), "net": self.current.name}
+        metadata = told(self.dataset, self.current.name)
         if self.current.spec is None and self.dataset.kind.value == "image":
             metadata["pixels"] = _float.name_of(self.dataset.normalization)
         return with_front_end(import_program(program, identifier(self.data), metadata=metadata), self.dataset)
@@ -259,9 +268,9 @@ class Ladder:
     def _qat(self) -> None:
         from ..compress import QatConfig, qat
         from ..compress.qat import prepare
-        from ..train import Distillation, ModelTeacher, evaluate
+        from ..train import evaluate
 
-        s, goal = self.settings, Distillation(ModelTeacher(self.current.model.eval()))
+        s, goal = self.settings, self._taught()
         model = prepare(self.current.model, self.dataset, self.dataset.input_quant) if self.budget.minutes else None
         epochs = self._settings("qat", max(2, s.epochs // QAT_SHARE), goal, model).epochs
         config = QatConfig(epochs, s.batch_size, s.learning_rate / QAT_RATE, balanced=s.balanced,
@@ -273,7 +282,7 @@ class Ladder:
     def _prune(self, spec: nets.NetSpec, whole: CheckResult) -> None:
         """Keeps as many of the instructions as fit, then learns from the whole net."""
         from ..compress import Importance, prune
-        from ..train import Distillation, ModelTeacher, train
+        from ..train import train
 
         checks: dict[str, CheckResult] = {}
 
@@ -298,7 +307,7 @@ class Ladder:
             self.say(f"pruned to {pruned.cost / pruned.cost_before:.0%} of the instructions: "
                      f"{'fits' if smallest.fits else smallest.reasons[0]}")
             if smallest.fits:
-                goal = Distillation(ModelTeacher(self.current.model))
+                goal = self._taught()
                 again = self._settings("pruned", max(1, self.settings.epochs // 2), goal, pruned.model)
                 again = dataclasses.replace(again, learning_rate=self.settings.learning_rate / 2)
                 trained = train(pruned.spec, self.dataset, again, run_dir=self.folder / "pruned",

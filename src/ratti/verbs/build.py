@@ -15,8 +15,10 @@ import numpy as np
 import yaml
 
 from .. import features, nets, targets
+from ..data import goals
 from ..deploy import deploy, outputs_of
-from ..errors import InputError
+from ..duty import Life
+from ..errors import DataError, InputError
 from ..formats import tflite
 from ..graph import interpreter
 from ..graph.ir import Graph
@@ -24,104 +26,22 @@ from ..recipe import ModelRecipe, Recipe, data_options, ptq_config, train_config
 from ..samples import FRONT_END
 from ..types import Array
 from ..units import microjoules, milliseconds, size
-from ..versions import versions
+from ._built import BuildResult, DeviceAccuracy, ModelResult
 from ._float import FloatNet
 from .check import CheckResult, Limits, check
 from .export import c_files, check_folder, write_files
 from .report import report
 
 if TYPE_CHECKING:
-    from ..data import Dataset, Options, Part, Score
+    from ..data import Dataset, Options, Part
 
-SCHEMA = "ratti.build/1"
-BUNDLE_SCHEMA = "ratti.bundle/1"
 LOOKED_AT = 512  # validation samples, evenly spread, that examples are chosen from
-EXAMPLES = 24  # of them in a bundle: mistakes first
+EXAMPLES, LEAST_RIGHT = 24, 6  # of them in a bundle: mistakes first, then at least so many that are right
 VECTORS = 16  # validation samples that go into a bundle
 DEVICE_INSTRUCTIONS = 1_000_000_000  # the test set is run on a device as far as this many instructions go
 SKIPPED_SHARE = 0.2  # more damaged pictures than this are an error in any case
 MADE = "Made by `ratti build`; `recipe.yaml` beside this file makes it again."
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class DeviceAccuracy:
-    """Accuracy of the firmware on the emulated device, over `samples` of the test set, evenly spread."""
-
-    target: str
-    samples: int
-    accuracy: float
-    differ: int  # output codes that differ from the interpreter's
-
-
-@dataclass(frozen=True)
-class ModelResult:
-    """One net: its bundle, accuracy and figures. Accuracies are shares between 0 and 1 of the test set."""
-
-    net: str
-    bundle: str
-    parameters: int
-    macs: int
-    train_seconds: float
-    accuracy_float: float
-    accuracy_int8: float
-    recall_int8: tuple[float | None, ...]
-    classes: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]  # of the int8 model on the test set: rows are classes, columns are answers
-    device: tuple[DeviceAccuracy, ...]
-    checks: tuple[CheckResult, ...]
-
-    @property
-    def accuracy(self) -> dict[str, float | None]:
-        return {
-            "float": self.accuracy_float,
-            "int8": self.accuracy_int8,
-            "device": min((d.accuracy for d in self.device), default=None),
-        }
-
-    def to_json(self) -> dict[str, Any]:
-        out = {k: v for k, v in vars(self).items() if not k.startswith("accuracy_")}
-        return {
-            "schema": BUNDLE_SCHEMA,
-            **out,
-            "accuracy": self.accuracy,
-            "device": [vars(d) for d in self.device],
-            "checks": [c.to_json() for c in self.checks],
-        }
-
-
-@dataclass(frozen=True)
-class BuildResult:
-    """What `build` made. `bundle` is the folder that holds one bundle per net."""
-
-    name: str
-    bundle: str
-    data: dict[str, Any]
-    models: tuple[ModelResult, ...]
-    seconds: float
-
-    @property
-    def fits(self) -> bool:
-        return all(c.fits for m in self.models for c in m.checks)
-
-    def to_json(self) -> dict[str, Any]:
-        """A dictionary for `json.dumps`; `accuracy` is that of the first net, `checks` are those of all."""
-        return {
-            "schema": SCHEMA,
-            "versions": versions(),
-            "name": self.name,
-            "bundle": self.bundle,
-            "data": self.data,
-            "accuracy": self.models[0].accuracy,
-            "checks": [c.to_json() for m in self.models for c in m.checks],
-            "models": [m.to_json() for m in self.models],
-            "seconds": self.seconds,
-        }
-
-    def __str__(self) -> str:
-        from ..report import tables
-
-        return tables.build(self)
 
 
 def build(recipe: Recipe, say: Say = lambda line: None, progress: bool = False) -> BuildResult:
@@ -178,6 +98,9 @@ def _folder(net: str) -> str:
 
 def _dataset(recipe: Recipe, model: ModelRecipe) -> tuple[nets.NetSpec, Dataset]:
     bad = SKIPPED_SHARE if recipe.skip_damaged else 0.0
+    if recipe.origin and ("/" in recipe.data or "." in recipe.data) and not Path(recipe.data).exists():
+        raise DataError(f"the data of recipe '{recipe.name}' are not at '{recipe.data}', neither beside it nor in this "
+                        f"folder: {recipe.origin}; or say where yours are with --data PATH")
     return load_data(recipe.data, model.net, dataclasses.replace(data_options(recipe), max_bad_share=bad))
 
 
@@ -216,10 +139,11 @@ class Job:
 
         assert self.spec is not None
         trained = FloatNet.of(train(self.spec, self.dataset, train_settings, run_dir=work, progress=progress))
-        self.say(f"trained in {trained.seconds:.0f} s: {trained.val.accuracy:.1%} of the validation samples are right")
+        metric = goals.load(self.dataset.goal).METRIC
+        self.say(f"trained in {trained.seconds:.0f} s: {metric} {trained.val.accuracy:.1%} on validation")
         program = quantize(trained.model, self.dataset, ptq_settings)
-        metadata = {"classes": json.dumps(list(self.dataset.class_names)), "net": self.spec.name}
-        graph = with_front_end(import_program(program, self.recipe.name, metadata=metadata), self.dataset)
+        graph = import_program(program, self.recipe.name, metadata=told(self.dataset, self.spec.name))
+        graph = with_front_end(graph, self.dataset)
         return trained, graph, [self.check(graph, t) for t in self.model.targets]
 
     def report(self, root: Path, trained: FloatNet, graph: Graph, checks: list[CheckResult],
@@ -227,13 +151,16 @@ class Job:
         """Reads the test set, once, and writes the bundle; `also` is shown the test part."""
         from ..train import predict
 
+        settled = self.dataset.settled(lambda part: self._answers(graph, part))
         test = self.dataset.open_test("final report")
         also(test)
-        float_score = _score(predict(trained.model, self.dataset, test), test.y)
+        float_score = self.dataset.score(predict(trained.model, self.dataset, test), test)
         codes = self.codes(graph, test)
         (outputs,) = interpreter.run_batch(graph, codes)
-        int8_score = _score(outputs, test.y)
-        device = tuple(self._on_device(graph, c, codes, outputs, test.y) for c in checks if c.instructions is not None)
+        real, seen = _real(graph, outputs, codes[0])
+        int8_score = settled.score(real, test, seen)
+        goal = goals.load(self.dataset.goal)
+        device = tuple(self._on_device(graph, c, codes, outputs, test) for c in checks if c.instructions is not None)
         bundle = root / _folder(self.model.net)
         result = ModelResult(
             net=self.model.net,
@@ -245,15 +172,21 @@ class Job:
             accuracy_int8=int8_score.accuracy,
             recall_int8=int8_score.recall,
             classes=self.dataset.class_names,
-            confusion=_confusion(outputs, test.y, self.dataset.classes),
+            confusion=goal.confusion(real, test, self.dataset.classes),
             device=device,
             checks=tuple(checks),
+            battery=tuple(self._life(c) for c in checks) if self.recipe.duty else (),
+            duty=self.recipe.duty,
+            goal=self.dataset.goal,
+            metric=goal.METRIC,
+            details=int8_score.details,
+            settings=settled.settings,
         )
         with _new_folder(bundle) as folder:
             tflite.write(graph, folder / "model.tflite")
             trained.write(folder, self.dataset)
             self._write_c(graph, folder)
-            self._write_examples(graph, folder)
+            self._write_examples(graph, folder, settled)
             if FRONT_END in graph.metadata:
                 content = yaml.safe_dump(json.loads(graph.metadata[FRONT_END]), sort_keys=False)
                 (folder / "front_end.yaml").write_text(content, encoding="utf-8")
@@ -267,6 +200,13 @@ class Job:
             (folder / "model_card.md").write_text(card, encoding="utf-8")
             report(folder)
         return result
+
+    def _life(self, checked: CheckResult) -> Life:
+        assert self.recipe.duty is not None
+        whole = checked.whole
+        front = checked.front_end.absent if checked.front_end else {}
+        return self.recipe.duty.life(targets.load(checked.target), whole.energy_uj, whole.latency_range_ms,
+                                     {**front, **checked.absent})
 
     def codes(self, graph: Graph, part: Part) -> list[Array]:
         """Codes of samples for each input of the graph: (N, H, W, C), and maybe (N, numbers)."""
@@ -283,16 +223,17 @@ class Job:
         return result
 
     def _on_device(
-        self, graph: Graph, checked: CheckResult, codes: list[Array], want: Array, labels: Array
+        self, graph: Graph, checked: CheckResult, codes: list[Array], want: Array, test: Part
     ) -> DeviceAccuracy:
         assert checked.instructions is not None
-        count = int(np.clip(DEVICE_INSTRUCTIONS // checked.instructions, 8, len(labels)))
+        count = int(np.clip(DEVICE_INSTRUCTIONS // checked.instructions, 8, len(test)))
         # Evenly spread: test sets are often sorted by class.
-        chosen = np.linspace(0, len(labels) - 1, count).round().astype(np.int64)
+        chosen = np.linspace(0, len(test) - 1, count).round().astype(np.int64)
         rows = [[c[k : k + 1] for c in codes] for k in chosen]
         measured = deploy(graph, targets.load(checked.target), rows, checked.optimize, self.limits.ram_bytes)
         got = np.concatenate([row[0] for row in outputs_of(measured)])
-        accuracy = _score(got, labels[chosen]).accuracy
+        real, seen = _real(graph, got, codes[0][chosen])
+        accuracy = self.dataset.score(real, test.take(chosen), seen).accuracy
         return DeviceAccuracy(checked.target, count, accuracy, int(np.count_nonzero(got != want[chosen])))
 
     def _write_c(self, graph: Graph, folder: Path) -> None:
@@ -307,15 +248,41 @@ class Job:
         for isa in sorted({targets.load(t).isa for t in self.model.targets} | {"portable"}):
             write_files(c_files(graph, isa, None, codes, samples), folder / "c" / isa)
 
-    def _write_examples(self, graph: Graph, folder: Path) -> None:
+    def _answers(self, graph: Graph, part: Part) -> tuple[Array, Array]:
+        """What the int8 model gives for `part`, and what it was given, real values."""
+        codes = self.codes(graph, part)
+        (outputs,) = interpreter.run_batch(graph, codes)
+        return _real(graph, outputs, codes[0])
+
+    def _write_examples(self, graph: Graph, folder: Path, data: Dataset) -> None:
         """Validation samples with the answers of the int8 model: those that it gets wrong, then some that are right."""
-        val = self.dataset.val
+        val = data.val
         part = val.take(np.unique(np.linspace(0, len(val) - 1, LOOKED_AT).round().astype(np.int64)))
-        (outputs,) = interpreter.run_batch(graph, self.codes(graph, part))
-        answers = outputs.reshape(len(part), -1).argmax(axis=1)
-        order = np.argsort(answers == part.y, kind="stable")[:EXAMPLES]
-        np.savez_compressed(folder / "examples.npz", x=part.x[order], labels=part.y[order], answers=answers[order],
-                            looked_at=len(part), kind=self.dataset.kind.value)
+        outputs, inputs = self._answers(graph, part)
+        looks = goals.load(data.goal).looks(outputs, part, inputs, data.class_names, data.settings)
+        wrong = [k for k in range(len(part)) if not looks[k].right][: EXAMPLES - LEAST_RIGHT]
+        order = [*wrong, *[k for k in range(len(part)) if looks[k].right][: EXAMPLES - len(wrong)]]
+        marks = [(n, *mark) for n, k in enumerate(order) for mark in looks[k].marks]
+        np.savez_compressed(
+            folder / "examples.npz", x=part.x[order], words=np.array([looks[k].words for k in order], np.str_),
+            right=np.array([looks[k].right for k in order]), marks=np.array(marks, np.float32).reshape(-1, 4),
+            looked_at=len(part), kind=data.kind.value)
+
+
+def _real(graph: Graph, outputs: Array, inputs: Array) -> tuple[Array, Array]:
+    """Codes of the first output and input as real values."""
+    found = []
+    for name, codes in ((graph.outputs[0], outputs), (graph.inputs[0], inputs)):
+        quant = graph.type(name).quant
+        assert quant is not None
+        found.append(quant.dequantize(codes))
+    return found[0].reshape(len(outputs), -1), found[1]
+
+
+def told(data: Dataset, net: str) -> dict[str, str]:
+    """What a model file says of itself."""
+    found = {"classes": json.dumps(list(data.class_names)), "net": net}
+    return found if data.goal == "classify" else {**found, "goal": data.goal}
 
 
 def with_front_end(graph: Graph, data: Dataset) -> Graph:
@@ -325,19 +292,6 @@ def with_front_end(graph: Graph, data: Dataset) -> Graph:
         return graph
     text = features.to_json(data.front_end, data.front_codes(quant))
     return dataclasses.replace(graph, metadata={**graph.metadata, FRONT_END: text})
-
-
-def _confusion(outputs: Array, labels: Array, classes: int) -> tuple[tuple[int, ...], ...]:
-    """How often each class (row) was given each answer (column)."""
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (labels, outputs.reshape(len(labels), -1).argmax(axis=1)), 1)
-    return tuple(tuple(int(n) for n in row) for row in counts)
-
-
-def _score(outputs: Array, labels: Array) -> Score:
-    from ..data import score
-
-    return score(outputs, labels)
 
 
 class _new_folder:
@@ -390,10 +344,13 @@ def _stock(data: Dataset, side: int) -> Iterator[str]:
     from ..data import Kind
 
     families = ["mobilenet_v2"]
-    if data.kind is Kind.SIGNAL:
+    made = goals.load(data.goal).NETS
+    if made:
+        families = list(made)
+    elif data.kind is Kind.SIGNAL:
         families = ["mlp"] if side == 1 else ["resnet_1d", "ds_cnn_1d"] if data.input_shape[1] == 1 else ["ds_cnn"]
     for family in families:
         yield from (f"{family}-{width}-{side}" for width in ("1.0", "0.5", "0.35", "0.2", "0.1"))
-    if data.kind is Kind.IMAGE:
+    if data.kind is Kind.IMAGE and not made:
         yield f"mobilenet_v2_tiny-1.0-{side}"
         yield from (f"micro-{width}-{side}" for width in ("1.0", "0.5", "0.25"))

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import targets
 from ._budget import Budget
+from ._built import ModelResult
 from ._ladder import Ladder, Rung
-from .build import ModelResult, Say, write_json
-from .check import Limits
+from .build import Say, write_json
+from .check import CheckResult, Limits
 from .export import check_folder
+from .report import report
 
 if TYPE_CHECKING:
     from ..compress import Sensitivity
@@ -27,13 +29,16 @@ SCHEMA = "ratti.compress/1"
 
 @dataclass(frozen=True)
 class CompressResult:
-    """What `compress` made: the ladder, the bundle of its last net, and that net's figures."""
+    """What `compress` made: the ladder, the bundle of its last net, and that net's figures. `before` are those of the
+    whole net in int8.
+    """
 
     model: str
     target: str
     balanced: bool  # scores are balanced accuracies
     ladder: tuple[Rung, ...]
     chosen: str
+    before: CheckResult
     result: ModelResult
     notes: tuple[str, ...]
     sensitivity: Sensitivity | None
@@ -54,7 +59,7 @@ class CompressResult:
     def to_json(self) -> dict[str, Any]:
         """A dictionary for `json.dumps`."""
         return {
-            **self.result.to_json(), "schema": SCHEMA, "model": self.model,
+            **self.result.to_json(), "schema": SCHEMA, "model": self.model, "before": self.before.to_json(),
             "target": self.target, "fits": self.fits, "drop": self.drop,
             "max_drop": self.max_drop, "balanced": self.balanced,
             "ladder": [vars(r) for r in self.ladder], "chosen": self.chosen,
@@ -110,7 +115,8 @@ def compress(model: str | Path, data: str, target: str, limits: Limits | None = 
 
         work.table = table(work.current.model, work.dataset)
     ladder, chosen, made = work.report(str(model), Path(out))
-    result = CompressResult(str(model), device.id, work.settings.balanced, ladder, chosen, made, tuple(work.notes),
-                            work.table, max_drop, round(time.monotonic() - start, 1))
+    result = CompressResult(str(model), device.id, work.settings.balanced, ladder, chosen, work.before, made,
+                            tuple(work.notes), work.table, max_drop, round(time.monotonic() - start, 1))
     write_json(Path(out) / "report.json", result.to_json())
+    report(out)
     return result

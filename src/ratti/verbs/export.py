@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .. import models, registry, runtimes, targets
@@ -22,6 +22,7 @@ from ..types import Array
 from . import _boards
 
 WEIGHTS = ("linked", "blob")
+BLOCK = "_weights.bin"  # how the name of a block of weights ends
 VECTORS = 8  # extremes and random codes in the exported tests
 VECTOR_SAMPLES_BYTES = 1 << 18  # of samples in the test of a front end
 
@@ -37,13 +38,15 @@ def export(
     real: Sequence[Array] = (),
     project: Sequence[str] = (),
     weights: str = "linked",
+    say: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
     """Writes `model` as each of `kinds` (c, cpp, rust, link, and what the runtimes write: tflite, onnx, …) and as each
     `project` (cmake, arduino, …) into `out`; gives the paths.
 
     `target` chooses the kernels of C and C++; without it they run on any compiler. Rust is a crate in a folder of the
     model's name, a project a folder `<name>-<project>`. `weights` are `linked` into the C, or a `blob`: a block that
-    is flashed and updated by itself. All files are made before the first is written. InputError for an unknown
+    is flashed and updated by itself: `say` is told whether firmware that was built from what `out` held before takes
+    it. All files are made before the first is written. InputError for an unknown
     kind, project or target, or a name that is no identifier.
     """
     writers: Mapping[str, Callable[[], Files]] = {
@@ -74,7 +77,22 @@ def export(
         files.update(writers[kind]() if kind in writers else _runtime_files(others[kind], graph, name))
     for id in project:
         files.update(project_files(graph, id, isa, name, real))
+    for line in _updates(files, out):
+        say(line)
     return write_files(files, out)
+
+
+def _updates(files: Files, out: Path) -> Iterator[str]:
+    """A line for each block of weights that takes the place of one for the same or for other code."""
+    for file, data in files.items():
+        if not file.endswith(BLOCK) or not (out / file).is_file():
+            continue
+        old, new = blob.made_for((out / file).read_bytes()), blob.made_for(data)
+        if old == new:
+            yield f"{file}: firmware built from what was in '{out}' takes these {len(data):,} bytes alone"
+        elif old is not None:
+            yield (f"warning: {file}: firmware built from what was in '{out}' refuses these weights (its interface "
+                   f"is 0x{old:016x}, theirs 0x{new or 0:016x}): send code and weights together")
 
 
 def _runtime_files(engine: Engine, graph: Graph, name: str | None) -> Files:
@@ -122,7 +140,7 @@ def c_files(
     if sources.weights is None:
         return files
     linkable = blob.linkable(name, sources.weights).encode()
-    return {**files, f"{name}_weights.bin": sources.weights, f"{name}_weights.c": linkable}
+    return {**files, f"{name}{BLOCK}": sources.weights, f"{name}_weights.c": linkable}
 
 
 def cpp_files(graph: Graph, isa: str, name: str | None = None, real: Sequence[Array] = ()) -> Files:

@@ -12,7 +12,8 @@ PAGE = "report.html"
 
 
 def report(run: str | Path, out: Path | None = None) -> Path:
-    """Writes the page of `run`: the folder of a build, a bundle or a search, or a file from `ratti check --json`.
+    """Writes the page of `run`: the folder of a build, a bundle, a compression or a search, or a file from
+    `ratti check --json`.
 
     Without `out` it goes into the folder, or beside the file with the ending .html. InputError where there is no run,
     or a damaged one; nothing is written then.

@@ -6,27 +6,25 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import nets, targets
+from .. import targets
 from ..device import cache
 from ..errors import InputError, MissingDependencyError
 from ..meter import LayerMeter
-from ..recipe import ModelRecipe, Recipe, ptq_config, train_config
 from ..search import learned, spaces
-from ..search.bench import Bench, Task
+from ..search.bench import Bench, Pulse
 from ..search.budget import Budget
 from ..search.cost import CostModel
-from ..search.spaces import Choice
 from ..search.study import Search, Trial, infeasible
 from ..search.workers import Pool, open_pool
 from ..targets import Target
 from ..types import Shape
-from .build import build
-from .check import Limits, check
+from ._finalists import Finalists, Found
+from .check import Limits
 from .export import check_folder
 
 if TYPE_CHECKING:
@@ -34,12 +32,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "ratti.search/1"
 SIDE = 64  # of pictures in a folder, where nothing is said
+FRAMES = 49  # of a recording, rows of a table
 SHARES = (0.5, 0.75, 1.0)  # of the largest size, that pictures are tried in
 LEAST_SIDE = 24  # smaller pictures stay as they are
-FINAL_EPOCHS = 25  # of a finalist, that time is kept for
-MOST_EPOCHS = 60
-USEFUL = 0.85  # of the best accuracy: nets of the front below it are finished last
-WHOLE_SECONDS = 12.0  # to compile, run and bundle a finalist, about
 COMPARED = 200  # nets that are ranked on a second device
 Say = Callable[[str], None]
 
@@ -68,22 +63,6 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A net of the front, measured whole. Accuracies are shares: of the test part, and of the validation part."""
-
-    net: str
-    path: str
-    accuracy: float
-    val_accuracy: float  # when it was chosen
-    ram: int
-    flash: int
-    instructions: int
-    latency_ms: float | None
-    energy_uj: float | None
-    choice: Choice
-
-
-@dataclass(frozen=True)
 class SearchResult:
     """The front, most accurate first, and what the search learned. `reasons` say why there is none."""
 
@@ -95,7 +74,9 @@ class SearchResult:
     trials: int
     within_limits: int
     failed: int
-    seconds: float
+    minutes: float  # that there were
+    seconds: float  # of this sitting
+    clock: dict[str, float]  # seconds by what they went into, over all sittings
     costs_per_second: float
     front: tuple[Found, ...]
     points: tuple[dict[str, Any], ...]  # of every net that was trained: accuracy (validation) against its work
@@ -130,7 +111,11 @@ def search(data: str | Path, target: str, limits: Limits | None = None, request:
     out = request.out or Path("runs") / f"search-{name}-{target}"
     check_folder(out)
     started = time.monotonic()
-    job = _Job(str(data), name if not name[0].isdigit() else f"model_{name}", device, limits, request, out, say)
+
+    def timed(line: str) -> None:
+        say(f"{(time.monotonic() - started) / 60:5.1f} min  {line}")
+
+    job = _Job(str(data), name if not name[0].isdigit() else f"model_{name}", device, limits, request, out, timed)
     with open_pool(request.workers, job.bench) as pool:
         return job.run(pool, started)
 
@@ -170,20 +155,16 @@ class _Job:
         impossible = infeasible(self.bench, pool, request.seed)
         if impossible:
             return self._kept(self._result(None, (), (str(impossible),), time.monotonic() - started))
+        slow = max(pool.map([Pulse()] * pool.size))
+        final = Finalists(self.name, self.data, self.device, self.limits, self.bench, pool, request, self.say, slow)
         search = Search(
-            self.bench, pool, request.strategy, seconds=request.minutes * 60, identity=identity, seed=request.seed,
-            resume=request.resume, reserve=lambda trials: self._reserve(trials, pool), most=request.trials,
-            say=self.say)
-        reasons: tuple[str, ...] = ()
-        found: tuple[Found, ...] = ()
+            self.bench, pool, request.strategy, seconds=request.minutes * 60, identity=identity, started=started,
+            seed=request.seed, resume=request.resume, reserve=final.reserve, most=request.trials, say=self.say)
         search.run()
-        chosen = self._finalists(search, pool)
-        if chosen:
-            self._train(chosen, pool, request.minutes * 60 - search.spent)
-            found = self._finish(chosen)
-        if not found:
-            reasons = ("no net was found within the limits in this time: give it more --minutes",)
-        return self._kept(self._result(search, found, reasons, time.monotonic() - started))
+        clock = {"preparing": search.prepared, "searching": search.spent - search.prepared}
+        found = final.finish(search, clock)
+        reasons = () if found else ("no net was found within the limits in this time: give it more --minutes",)
+        return self._kept(self._result(search, found, reasons, time.monotonic() - started, clock))
 
     def _kept(self, result: SearchResult) -> SearchResult:
         """The result, written to the search's folder."""
@@ -193,85 +174,8 @@ class _Job:
         part.replace(self.out / "report.json")
         return result
 
-    def _reserve(self, trials: Sequence[Trial], pool: Pool) -> float:
-        """Seconds that the finalists will need, at most half of all."""
-        each = FINAL_EPOCHS * max((t.outcome.epoch_seconds for t in trials if t.fits), default=0.0)
-        rounds = math.ceil(self.request.finalists / pool.size)
-        return min(rounds * each + self.request.finalists * WHOLE_SECONDS, self.request.minutes * 30)
-
-    def _finalists(self, search: Search, pool: Pool) -> list[Trial]:
-        """Nets of the front that fit when they are compiled and run whole: the most accurate, then evenly spread over
-        those that are not much worse.
-        """
-        front = search.front()
-        useful = [t for t in front if t.accuracy >= USEFUL * front[0].accuracy]
-        waiting = [*useful, *(t for t in front if t not in useful)] if len(useful) < self.request.finalists else useful
-        chosen: list[Trial] = []
-        while waiting and len(chosen) < self.request.finalists:
-            wanted = self.request.finalists - len(chosen)
-            spread = {round(k * (len(waiting) - 1) / max(wanted - 1, 1)) for k in range(wanted)}
-            some = [waiting[k] for k in sorted(spread)]
-            waiting = [t for t in waiting if t not in some]
-            answers = pool.map([Whole(t.choice, self.device.id, self.limits) for t in some])
-            for trial, (fits, instructions, why) in zip(some, answers, strict=True):
-                most = self.request.max_instructions
-                if fits and (most is None or instructions <= most):
-                    chosen.append(trial)
-                else:
-                    self.say(f"trial {trial.number} does not fit when it is compiled whole: {why}")
-        return sorted(chosen, key=lambda t: -t.accuracy)
-
-    def _recipe(self, chosen: Sequence[Trial], epochs: int) -> Recipe:
-        """What `build` makes of the finalists."""
-        folder = self.out / "specs"
-        folder.mkdir(parents=True, exist_ok=True)
-        models = []
-        for trial in chosen:
-            spec = self.space.spec(trial.choice, f"{self.space.id}_{trial.number}")
-            path = folder / f"{spec.name}.yaml"
-            path.write_text(nets.to_yaml(spec), encoding="utf-8")
-            train = {"epochs": epochs, "seed": self.request.seed}
-            models.append(ModelRecipe(str(path), (self.device.id,), train))
-        texts = {"ram": f"{self.budget.ram}B", "flash": f"{self.budget.flash}B"}
-        if self.limits.latency_ms is not None:
-            texts["latency"] = f"{self.limits.latency_ms}ms"
-        if self.limits.energy_uj is not None:
-            texts["energy"] = f"{self.limits.energy_uj}uJ"
-        return Recipe(self.name, self.data, tuple(models), str(self.out / "nets"), texts)
-
-    def _train(self, chosen: Sequence[Trial], pool: Pool, left: float) -> None:
-        """Trains the finalists by all workers, where `build` finds them; as long as there is time."""
-        each = max(t.outcome.epoch_seconds for t in chosen)
-        rounds = math.ceil(len(chosen) / pool.size)
-        room = (left - len(chosen) * WHOLE_SECONDS) / rounds
-        plan = self.out / "final.json"  # a resumed search trains on, whatever time is left
-        if plan.exists() and json.loads(plan.read_text(encoding="utf-8"))["nets"] == [t.number for t in chosen]:
-            self.epochs = int(json.loads(plan.read_text(encoding="utf-8"))["epochs"])
-        else:
-            self.epochs = int(min(max(room / max(each, 1e-3), 2 * self.request.epochs), MOST_EPOCHS))
-            plan.write_text(json.dumps({"nets": [t.number for t in chosen], "epochs": self.epochs}), encoding="utf-8")
-        self.say(f"training {len(chosen)} finalists for {self.epochs} epochs")
-        recipe = self._recipe(chosen, self.epochs)
-        pool.map([Train(t.choice, m, str(self.out / "nets")) for t, m in zip(chosen, recipe.models, strict=True)])
-
-    def _finish(self, chosen: Sequence[Trial]) -> tuple[Found, ...]:
-        """Bundles of the finalists; those that break a limit as they were measured are not returned."""
-        built = build(self._recipe(chosen, self.epochs), self.say)
-        found = []
-        for trial, model in zip(chosen, built.models, strict=True):
-            (checked,) = model.checks
-            most = self.request.max_instructions
-            if not checked.fits or checked.instructions is None or (most and checked.instructions > most):
-                self.say(f"{model.net} is dropped: {'; '.join(checked.reasons) or 'too many instructions'}")
-                continue
-            found.append(Found(
-                Path(model.net).stem, model.bundle, model.accuracy_int8, trial.accuracy, checked.ram["total"],
-                checked.flash["total"], checked.instructions, checked.latency_ms, checked.energy_uj,
-                dict(trial.choice)))
-        return tuple(found)
-
-    def _result(self, search: Search | None, found: tuple[Found, ...], reasons: tuple[str, ...],
-                seconds: float) -> SearchResult:
+    def _result(self, search: Search | None, found: tuple[Found, ...], reasons: tuple[str, ...], seconds: float,
+                clock: Mapping[str, float] | None = None) -> SearchResult:
         trials = search.trials() if search else ()
         points = [
             {"trial": t.number, "accuracy": t.accuracy, **{k: v for k, v in asdict(t.outcome.cost).items()
@@ -281,7 +185,8 @@ class _Job:
         return SearchResult(
             study=str(self.out), target=self.device.id, space=self.space.id, strategy=self.request.strategy,
             limits=vars(self.budget), trials=len(trials), within_limits=len(points),
-            failed=search.failed() if search else 0, seconds=round(seconds, 1),
+            failed=search.failed() if search else 0, minutes=self.request.minutes, seconds=round(seconds, 1),
+            clock={k: round(v, 1) for k, v in (clock or {}).items()},
             costs_per_second=round(search.costs_per_second(), 2) if search else 0.0, front=found, points=tuple(points),
             options=tuple(learned.options(self.space, trials)),
             ranks=self._ranks(trials) if self.request.compare else None,
@@ -300,42 +205,14 @@ class _Job:
                 "work": [list(pair) for pair in zip(here, there, strict=True)]}
 
 
-@dataclass(frozen=True)
-class Whole(Task):
-    """Compiles a net with random weights and runs it whole: (fits, instructions, why not)."""
-
-    choice: Choice
-    target: str
-    limits: Limits
-
-    def run(self, bench: Bench) -> tuple[bool, int, str]:
-        found = check(nets.random_graph(bench.space.spec(self.choice)), self.target, self.limits)
-        return found.fits, found.instructions or 0, "; ".join(found.reasons)
-
-
-@dataclass(frozen=True)
-class Train(Task):
-    """Trains a finalist into the folder where `build` goes on with it."""
-
-    choice: Choice
-    model: ModelRecipe
-    out: str
-
-    def run(self, bench: Bench) -> float:
-        from ..train import train
-
-        spec = nets.read(Path(self.model.net))
-        work = Path(self.out) / ".work" / Path(self.model.net).stem
-        ptq_config(self.model)
-        trained = train(spec, bench.dataset(self.choice), train_config(self.model), run_dir=work, progress=False)
-        return trained.val.accuracy
-
-
 def _datasets(source: str, size: int | None) -> dict[Shape, Dataset]:
     """The data in each shape that is tried, smallest first."""
     from ..data import Kind, Options, load
 
-    first = load(source, Options((size, size)) if size else Options((SIDE, SIDE)) if Path(source).is_dir() else None)
+    is_folder = Path(source).is_dir()
+    first = load(source, Options(resolution=size or SIDE) if is_folder else Options((size, size)) if size else None)
+    if is_folder and not size and first.kind is not Kind.IMAGE:
+        first = load(source, Options(resolution=FRAMES))
     if first.kind is not Kind.IMAGE or min(first.input_shape[:2]) < LEAST_SIDE:
         return {first.input_shape: first}
     found: dict[Shape, Dataset] = {}

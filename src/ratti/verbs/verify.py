@@ -258,7 +258,7 @@ def labelled_samples(
     if len(want.shape) != 4:
         raise InputError(f"--samples works for models whose input is (1, H, W, C); '{name}' is {list(want.shape)}")
     options = Options(size=(want.shape[1], want.shape[2]), channels=want.shape[3],
-                      front_end=found[0] if found else None)
+                      front_end=found[0] if found else None, goal=graph.metadata.get("goal"))
     dataset = as_fed(load(data, options), graph)
     if dataset.input_shape != want.shape[1:] or len(graph.inputs) != (2 if dataset.numbers else 1):
         beside = f" with {dataset.numbers} numbers beside them" if dataset.numbers else ""
@@ -268,5 +268,5 @@ def labelled_samples(
     quants = [int8_input(graph, n).quant for n in graph.inputs]
     codes = dataset.codes(part, [q for q in quants if q is not None])
     (classes,) = (graph.type(n).elements for n in graph.outputs[:1])
-    labels = part.y if classes == len(dataset.class_names) else None
+    labels = part.y if dataset.goal == "classify" and classes == len(dataset.class_names) else None
     return codes, labels, dataset.samples(part) if found else None

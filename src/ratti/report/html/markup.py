@@ -82,6 +82,11 @@ def section(title: str, *children: Child, note: Child = None, id: str | None = N
     return tag("section", tag("h3", title), tag("p", note, class_="note") if note else None, *children, id=id)
 
 
+def bar(words: str, share: float) -> Markup:
+    """Words in a table's cell over a bar of `share`, from 0 to 1, of its width."""
+    return tag("span", tag("i", style=f"width:{share:.1%}"), tag("b", words), class_="cell")
+
+
 def table(columns: list[tuple[str, str]], rows: list[list[Child]], class_: str = "") -> Markup:
     """A sortable table. Columns are (name, "text", "number" or "bar"). A cell is text, a number, or
     (what is shown, sort key).

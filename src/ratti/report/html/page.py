@@ -10,6 +10,7 @@ from . import kinds
 from .markup import Child, Markup, join, tag
 from .runs import FILE, Json, Model, Run, read_json
 from .sections.accuracy import accuracy
+from .sections.compression import compression
 from .sections.energy import energy
 from .sections.front import front
 from .sections.front_end import front_end
@@ -29,8 +30,8 @@ def read(path: Path) -> Run:
     file = path / FILE if path.is_dir() else path
     if not file.is_file():
         what = f"has no {FILE}" if path.is_dir() else "not found"
-        raise InputError(f"'{path}' {what}: give the folder of a build, a bundle or a search, or a file from "
-                         "`ratti check --json`")
+        raise InputError(f"'{path}' {what}: give the folder of a build, a bundle, a compression or a search, or a file "
+                         "from `ratti check --json`")
     content = read_json(file)
     known = {registry.load(kinds.__name__, name).SCHEMA: name for name in registry.modules(kinds.__name__)}
     schema = content.get("schema")
@@ -72,6 +73,7 @@ def _body(run: Run) -> Markup:
         tag("header", tag("p", f"ratti {run.verb}", class_="dim"), tag("h1", run.title), _about(run), class_="top"),
         front(run),
         verdict(run) if run.models else None,
+        compression(run),
         [_model(m, model, tested, len(run.models) > 1) for m, model in enumerate(run.models)],
         colophon(run),
     )
@@ -88,7 +90,7 @@ def _about(run: Run) -> Markup:
 def _model(number: int, model: Model, tested: int | None, several: bool) -> Markup:
     """A net: its accuracy, then each device, the first one open."""
     title = tag("h2", model.name, tag("small", _size(model))) if several or model.result else None
-    devices = [_device(f"d{number}-{k}", check, k == 0) for k, check in enumerate(model.checks)]
+    devices = [_device(f"d{number}-{k}", check, k == 0, model.result) for k, check in enumerate(model.checks)]
     return tag("article", title, accuracy(model, tested), devices)
 
 
@@ -97,7 +99,7 @@ def _size(model: Model) -> str:
     return "" if result is None else f"{result['parameters']:,} parameters, {result['macs']:,} MACs"
 
 
-def _device(anchor: str, check: Json, is_open: bool) -> Markup:
+def _device(anchor: str, check: Json, is_open: bool, result: Json | None) -> Markup:
     device = targets.load(check["target"])
     fits, sums = bool(check["fits"]), totals(check)
     about: list[Child] = [tag("strong", device.name), tag("span", "fits" if fits else "does not fit",
@@ -106,7 +108,8 @@ def _device(anchor: str, check: Json, is_open: bool) -> Markup:
     about.append(tag("span", f"{sums['ram']:,} B RAM, {sums['flash']:,} B flash"
                              + (f", {work:,} instructions" if work is not None else ""), class_="dim"))
     advice = [tag("p", f"→ {line}", class_="advice") for line in check.get("advice", ())]
-    parts = (advice, front_end(check), memory(check), layers(check), roofline(check), energy(check), origins(check))
+    parts = (advice, front_end(check), memory(check), layers(check), roofline(check), energy(check, result),
+             origins(check))
     return tag("details", tag("summary", about), parts, id=anchor, open=is_open)
 
 

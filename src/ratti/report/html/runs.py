@@ -35,6 +35,7 @@ class Run:
     versions: Json
     data: Json | None = None
     study: Json | None = None  # the report of a search
+    compression: Json | None = None  # the report of a compression
 
 
 def read_json(path: Path) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..bench import Evaluate, Task
+from ..bench import Evaluate, Start, Task
 from ..spaces import Choice
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ class Strategy(ABC):
     def task(self, choice: Choice, number: int) -> Task:
         """How the candidate of trial `number` is evaluated; its result is an `Outcome`."""
         return Evaluate(choice, self.search.seed)
+
+    def start(self, choice: Choice) -> Start | None:
+        """Trained weights that a finalist begins with; None: it begins with random ones."""
+        return None
 
     def told(self) -> dict[str, Any]:
         """What the strategy has to say of itself, for the report: plain data."""

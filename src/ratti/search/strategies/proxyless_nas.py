@@ -15,22 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from ..bench import Bench, Task
+from ..bench import Bench, Evaluate, Start, Task
 from ..cost import Cost
 from ..spaces import Choice
 from ..spaces.base import Value
-from . import _subspace
+from . import _fill, _subspace
 from .base import Strategy
 
 NOTE = "paths"
 SHARE = 0.5  # of the time that is left, for the gradient
 ROUNDS = 60  # over the data, at most
 WARM_UP = 0.2  # of the rounds, in which the weights learn alone
-PAIRS = 4  # sampled in a round
+PAIRS = 2  # sampled in a round
 RATE, WEIGHT_RATE = 0.05, 2e-3  # of learning: architecture, weights
 BATCH = 64
-DRAWN = 200  # candidates by the probabilities, of which the next are taken
-NEAR = 0.05  # of the target: nets there come first
+DRAWN = 200  # candidates by the probabilities
+MEASURED = 0.3  # of the time that is left then, to measure them
+ENOUGH = 12  # of them that use their time
+WEIGHTS = "paths.safetensors"
 
 
 class ProxylessNas(Strategy):
@@ -60,39 +62,51 @@ class ProxylessNas(Strategy):
                 return choice
         return None
 
+    def task(self, choice: Choice, number: int) -> Task:
+        return Evaluate(choice, self.search.seed, self.start(choice))
+
+    def start(self, choice: Choice) -> Start:
+        return Start(self.fixed, WEIGHTS)
+
     def _drawn(self) -> list[Choice]:
-        """Candidates by their probability; those within the limits and near the target before the others."""
+        """Candidates by their probability: the likeliest of those that use their time, grown where it must be, then
+        others that are within the limits, near ones first.
+        """
+        search = self.search
+        rows: list[tuple[bool, float, float, Choice]] = []
+        until = search.left * (1 - MEASURED)
+        waiting = self._by_probability()
+        while waiting and (search.left > until or not rows) and sum(near for near, *_ in rows) < ENOUGH:
+            some, waiting = waiting[: 4 * search.pool.size], waiting[4 * search.pool.size :]
+            for (likely, choice), outcome in zip(some, search.measure([c for _, c in some]), strict=True):
+                if outcome.fits and outcome.cost is not None:
+                    used = search.budget.used(outcome.cost)
+                    rows.append((_fill.is_near(used), likely, used or 0.0, choice))
+        rows.sort(key=lambda r: r[:2], reverse=True)
+        choices = [choice for *_, choice in rows]
+        if rows and not rows[0][0]:
+            *_, used, choice = max(rows, key=lambda r: r[2])
+            choices.insert(0, _fill.grown(search, self.space, choice, used))
+        return choices
+
+    def _by_probability(self) -> list[tuple[float, Choice]]:
+        """(log of the probability, net): first the likeliest, then as drawn."""
         rng = np.random.default_rng([self.search.seed, 1])
         p = {k: np.asarray(v) / np.sum(v) for k, v in self.learned["probabilities"].items()}
-        drawn: dict[tuple[Value, ...], dict[str, Value]] = {}
+        drawn: dict[tuple[Value, ...], tuple[float, Choice]] = {}
         for k in range(DRAWN):
             choice = self.space.largest()
+            likely = 0.0
             for key, share in p.items():
                 at = int(np.argmax(share)) if k == 0 else int(rng.choice(len(share), p=share))
                 choice[key] = self.space.options[key][at]
+                likely += float(np.log(share[at] + 1e-9))
             if not self.search.hopeless(choice):
-                drawn.setdefault(tuple(choice.values()), choice)
-        choices = list(drawn.values())
-        outcomes = self.search.measure(choices)
-        rows = []
-        for choice, outcome in zip(choices, outcomes, strict=True):
-            if outcome.fits and outcome.cost is not None:
-                likely = sum(float(np.log(share[self.space.options[key].index(choice[key])] + 1e-9))
-                             for key, share in p.items())
-                near = _load(outcome.cost, self.search.budget.latency, self.search.budget.instructions)
-                rows.append((near is None or near >= 1 - NEAR, likely, choice))
-        rows.sort(key=lambda r: (r[0], r[1]), reverse=True)
-        return [choice for _, _, choice in rows]
+                drawn.setdefault(tuple(choice.values()), (likely, choice))
+        return list(drawn.values())
 
     def told(self) -> dict[str, Any]:
         return {"subspace": self.search.noted(_subspace.NOTE), **(self.search.noted(NOTE) or {})}
-
-
-def _load(cost: Cost, latency_ms: float | None, instructions: int | None) -> float | None:
-    """The work as a share of its target; None where there is none."""
-    if latency_ms is not None and cost.latency_ms is not None:
-        return cost.latency_ms / latency_ms
-    return None if instructions is None else cost.instructions / instructions
 
 
 @dataclass(frozen=True)
@@ -117,8 +131,10 @@ class LearnPaths(Task):
         augment, start = Augment.light(dataset), time.monotonic()
         penalty, share, rounds = 0.2, float("nan"), 0
         loads: list[float] = []
+        longest = 0.0  # of the rounds
         with threads(1):
-            while rounds < ROUNDS and time.monotonic() - start < self.seconds:
+            while rounds < ROUNDS and time.monotonic() - start + longest / 2 < self.seconds:
+                begun = time.monotonic()
                 rng = np.random.default_rng([self.seed, rounds])
                 done = max(rounds / ROUNDS, (time.monotonic() - start) / self.seconds)
                 paths.supernet.model.train()
@@ -133,7 +149,7 @@ class LearnPaths(Task):
                     if time.monotonic() - start > self.seconds:
                         break
                 rounds += 1
-                if done < WARM_UP:
+                if done < WARM_UP or time.monotonic() - start > self.seconds:
                     continue
                 pairs, share = self._pairs(bench, paths, rng)
                 loads.append(share)
@@ -147,6 +163,11 @@ class LearnPaths(Task):
                         paths.paired(pair, rng, *tensors(dataset, batch)), torch.tensor(batch.y))
                     (loss + penalty * paths.expected(pair)).backward()  # type: ignore[no-untyped-call]
                     choices.step()
+                    if time.monotonic() - start > self.seconds:
+                        break
+                longest = max(longest, time.monotonic() - begun)
+        paths.supernet.rounds = rounds
+        paths.supernet.save(bench.folder / WEIGHTS)
         return {"rounds": rounds, "share": share, "loads": loads, "probabilities": paths.probabilities(),
                 "penalty": penalty}
 
@@ -156,7 +177,7 @@ class LearnPaths(Task):
 
         drawn = [paths.sample(rng) for _ in range(2 * PAIRS)]
         costs = bench.costs.many([paths.space.spec(c) for c in drawn])
-        loads = [_load(c, bench.budget.latency, bench.budget.instructions) for c in costs]
+        loads = [bench.budget.used(c) for c in costs]
         # Without a target of its own the work that there is at first is: then the accuracy alone decides, nearly.
         shares = [1.0 if load is None else load for load in loads]
         works = [_by_part(paths, choice, cost, share)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from ..bench import Bench, Measure, Outcome, Task, measured
-from ..spaces import Choice, Space
+from ..bench import Bench, Measure, Outcome, Start, Task, measured
+from ..spaces import Choice
 from ..spaces.base import Value
 from ..study import Trial
-from . import _subspace
+from . import _fill, _subspace
 from .base import Strategy
 
 WEIGHTS = "supernet.safetensors"
@@ -49,11 +48,18 @@ class TinyNas(Strategy):
             search.note("supernet", told)
             search.say(f"shared weights: {told['rounds']} rounds; the largest net reaches {told['largest']:.1%}, "
                        f"the smallest {told['smallest']:.1%}")
+        self._half = search.left / 2
+        self._grown: set[int] = set()  # trials
 
     def propose(self) -> Choice | None:
         rng = self.search.rng()
         trials = self.search.trials()
-        parents = self._parents([t for t in trials if t.fits])
+        fit = [t for t in trials if t.fits]
+        if fit and self.search.left < self._half:
+            larger = self._larger(max(fit, key=lambda t: t.accuracy))
+            if larger is not None:
+                return larger
+        parents = self._parents(fit)
         for _ in range(TRIES):
             if len(trials) < POPULATION or not parents:
                 choice = self.space.sample(rng)
@@ -66,6 +72,16 @@ class TinyNas(Strategy):
                 return choice
         return None
 
+    def _larger(self, best: Trial) -> Choice | None:
+        """The best net grown into the time that it leaves, once for each best."""
+        cost = best.outcome.cost
+        used = None if cost is None else self.search.budget.used(cost)
+        if used is None or _fill.is_near(used) or best.number in self._grown:
+            return None
+        self._grown.add(best.number)
+        choice = _fill.grown(self.search, self.space, best.choice, used)
+        return None if self.search.tried(choice) else choice
+
     def _parents(self, fit: list[Trial]) -> list[Trial]:
         """The most accurate, and the front."""
         best = sorted(fit, key=lambda t: -t.accuracy)[:PARENTS]
@@ -73,6 +89,9 @@ class TinyNas(Strategy):
 
     def task(self, choice: Choice, number: int) -> Task:
         return Sliced(choice, self.fixed)
+
+    def start(self, choice: Choice) -> Start:
+        return Start(self.fixed, WEIGHTS)
 
     def told(self) -> dict[str, Any]:
         return {"subspace": self.search.noted(_subspace.NOTE), "supernet": self.search.noted("supernet")}
@@ -108,26 +127,13 @@ class Sliced(Task):
         outcome = measured(bench, self.choice)
         if not outcome.fits:
             return outcome
+        from ..supernet import loaded
+
         start = time.monotonic()
         space, path = bench.space.narrowed(**self.fixed), bench.folder / WEIGHTS
         dataset = bench.dataset(self.choice)
-        accuracy = _loaded(space, path).accuracy(self.choice, dataset)
+        accuracy = loaded(space, path).accuracy(self.choice, dataset)
         seconds = time.monotonic() - start
         # A pass of training takes about three times a pass of inference over the same samples.
         epoch = 3 * seconds * len(dataset.train) / max(len(dataset.val), 1)
         return replace(outcome, accuracy=accuracy, seconds=seconds + outcome.cost_seconds, epoch_seconds=epoch)
-
-
-_kept: dict[tuple[Path, int], Any] = {}  # the shared weights that this process read last
-
-
-def _loaded(space: Space, path: Path) -> Any:
-    from ..supernet import Supernet
-
-    key = path, path.stat().st_mtime_ns
-    if key not in _kept:
-        net = Supernet(space)
-        net.restore(path)
-        _kept.clear()
-        _kept[key] = net
-    return _kept[key]

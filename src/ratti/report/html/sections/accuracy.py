@@ -15,7 +15,7 @@ def accuracy(model: Model, tested: int | None) -> Markup:
     """Ladder, confusion matrix and examples of a net that was built."""
     if model.result is None:
         return join()
-    return join(_ladder(model, tested), _confusion(model), examples(model))
+    return join(_ladder(model, tested), _confusion(model), _classes(model), examples(model))
 
 
 def _ladder(model: Model, tested: int | None) -> Markup:
@@ -36,7 +36,26 @@ def _ladder(model: Model, tested: int | None) -> Markup:
             tag("span", tag("b", f"{value:.1%}"), " ", tag("span", change, class_="dim")),
             tag("span", about, class_="dim about"))))
     note = f"On the test set{f' ({tested:,} samples)' if tested else ''}, which was read once, by the final report."
-    return section("Accuracy", tag("dl", rows, class_="ladder"), note=note)
+    balanced = result.get("balanced_accuracy")
+    if balanced is not None and result.get("confusion"):
+        note += f" Balanced, the mean of the classes' recalls: {balanced:.1%} in int8."
+    beside = [f"{name} {value:.1%}" for name, value in result.get("details", {}).items()]
+    beside += [f"{name} {value:.4g}, chosen on validation" for name, value in result.get("settings", {}).items()]
+    note += f" The int8 net beside it: {'; '.join(beside)}." if beside else ""
+    metric = str(result.get("metric", "accuracy"))
+    return section(metric[:1].upper() + metric[1:], tag("dl", rows, class_="ladder"), note=note)
+
+
+def _classes(model: Model) -> Markup:
+    """What is right of each class, where no answer is a class."""
+    result = model.result or {}
+    if result.get("confusion") or not result.get("recall_int8"):
+        return join()
+    rows = [tag("div", tag("dt", name), tag("dd", tag("span", tag("i", style=f"width:{value:.2%}"), class_="meter"),
+                                            tag("span", tag("b", f"{value:.1%}"))))
+            for name, value in zip(result["classes"], result["recall_int8"], strict=True) if value is not None]
+    return section("What is right of each class", tag("dl", rows, class_="ladder"),
+                   note="Of the test set, by the int8 net.")
 
 
 def _confusion(model: Model) -> Markup:

@@ -26,46 +26,60 @@ def examples(model: Model) -> Markup:
     path = model.folder / FILE if model.folder else None
     if path is None or not path.is_file():
         return join()
-    x, labels, answers, looked_at, is_image = _read(path)
-    names = list((model.result or {}).get("classes") or range(1 + int(max(labels.max(), answers.max()))))
-    wrong = np.flatnonzero(labels != answers)
-    right = np.flatnonzero(labels == answers)[:SHOWN_RIGHT]
-    tiles = [_tile(x[k], str(names[labels[k]]), str(names[answers[k]]), is_image) for k in (*wrong, *right)]
+    x, words, right, marks, looked_at, is_image = _read(path)
+    wrong = np.flatnonzero(~right)
+    shown = (*wrong, *np.flatnonzero(right)[:SHOWN_RIGHT])
+    tiles = [_tile(x[k], str(words[k]), bool(right[k]), marks[marks[:, 0] == k, 1:], is_image) for k in shown]
     about = f"{len(wrong)} mistakes" if len(wrong) != 1 else "1 mistake"
     note = (f"From the validation part, {looked_at:,} samples of which were looked at: {about}, then some that are "
-            "right.")
+            "right." + (" Rings are where objects are, crosses where the int8 net finds them." if len(marks) else ""))
     return section("What mistakes look like", tag("div", tiles, class_="tiles"), note=note)
 
 
-def _read(path: Path) -> tuple[Array, Array, Array, int, bool]:
-    """Samples (N, H, W, C), labels (N,), answers (N,), how many were looked at, whether they are pictures."""
+def _read(path: Path) -> tuple[Array, Array, Array, Array, int, bool]:
+    """Samples (N, H, W, C), words (N,), whether they are right (N,), marks (M, 4: sample, row, column, found), how many
+    were looked at, whether they are pictures.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(i.file_size for i in archive.infolist()) > MOST_BYTES:
                 raise ValueError(f"more than {MOST_BYTES:,} bytes")
         with np.load(path, allow_pickle=False) as found:
-            x, labels, answers = (found[k] for k in ("x", "labels", "answers"))
+            x, words, right, marks = (found[k] for k in ("x", "words", "right", "marks"))
             looked_at, kind = int(found["looked_at"]), str(found["kind"])
-        if x.ndim != 4 or labels.shape != (len(x),) or answers.shape != (len(x),) or not len(x):
-            raise ValueError(f"x {x.shape}, labels {labels.shape}, answers {answers.shape} do not belong together")
-        if min(labels.min(), answers.min()) < 0:
-            raise ValueError("a class below 0")
+        if x.ndim != 4 or words.shape != (len(x),) or right.shape != (len(x),) or not len(x):
+            raise ValueError(f"x {x.shape}, words {words.shape}, right {right.shape} do not belong together")
+        if marks.ndim != 2 or marks.shape[1] != 4 or not np.isfinite(marks).all():
+            raise ValueError(f"marks {marks.shape}, or not finite")
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"'{path}' holds no examples of a bundle: {error}") from None
-    return x, labels.astype(np.int64), answers.astype(np.int64), looked_at, kind == "image"
+    return x, words, right.astype(bool), marks.astype(np.float64), looked_at, kind == "image"
 
 
-def _tile(sample: Array, label: str, answer: str, is_image: bool) -> Markup:
-    ok = label == answer
-    words = f"{label}" if ok else f"is {label}, said {answer}"
+def _tile(sample: Array, words: str, right: bool, marks: Array, is_image: bool) -> Markup:
     h, w, _ = sample.shape
     if is_image:
-        picture = _image(sample.astype(np.uint8), words)
+        picture = _marked(sample.astype(np.uint8), marks, words) if len(marks) else _image(sample.astype(np.uint8),
+                                                                                          words)
     elif min(h, w) > 1:
         picture = _image(_gray(sample[..., 0].T[::-1]), words)
     else:
         picture = _line(sample.reshape(max(h, w), -1), words)
-    return tag("figure", picture, tag("figcaption", words), class_="ok" if ok else "bad")
+    return tag("figure", picture, tag("figcaption", words), class_="ok" if right else "bad")
+
+
+def _marked(pixels: Array, marks: Array, about: str) -> Markup:
+    """A picture with rings and crosses: marks (M, 3) are row, column and whether it was found."""
+    h, w, _ = pixels.shape
+    data, size = base64.b64encode(png(pixels)).decode(), max(h, w) / 16
+    drawn = [tag("image", href=f"data:image/png;base64,{data}", width=w, height=h)]
+    for row, column, found in marks:
+        if found:
+            arms = f"M{column - size / 2:.1f} {row:.1f}h{size:.1f}M{column:.1f} {row - size / 2:.1f}v{size:.1f}"
+            drawn.append(tag("path", d=arms, class_="found"))
+        else:
+            drawn.append(tag("circle", cx=f"{column:.1f}", cy=f"{row:.1f}", r=f"{size:.1f}", class_="true"))
+    return tag("svg", drawn, viewBox=f"0 0 {w} {h}", role="img", aria_label=about, class_="marked")
 
 
 def _gray(plane: Array) -> Array:

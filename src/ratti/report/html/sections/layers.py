@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..markup import Child, Markup, number, section, table, tag
+from ..markup import Child, Markup, bar, number, section, table
 from ..runs import Json
 
 
@@ -25,14 +25,10 @@ def layers(check: Json) -> Markup:
             row += [r["instructions"], ("" if per is None else f"{per:.2f}", per)]
         row += [r["cycles"]] if priced else []
         if work:
-            row.append((_bar(f"{r['instructions'] / work:.1%}", r["instructions"] / most), r["instructions"]))
-        row += [(_bar(number(r["ram"]), r["ram"] / max(most_ram, 1)), r["ram"]),
+            row.append((bar(f"{r['instructions'] / work:.1%}", r["instructions"] / most), r["instructions"]))
+        row += [(bar(number(r["ram"]), r["ram"] / max(most_ram, 1)), r["ram"]),
                 (number(r["weights"] or None, ""), r["weights"])]
         body.append(row)
     note = "RAM is what exists in the arena while the layer runs." + (
         " Cycles at zero wait states." if priced else "")
     return section("Layer by layer", table(columns, body, "layers"), note=note)
-
-
-def _bar(words: str, share: float) -> Markup:
-    return tag("span", tag("i", style=f"width:{share:.1%}"), tag("b", words), class_="cell")

@@ -314,7 +314,7 @@ class Ladder:
                                 initial=pruned.model, goal=goal, progress=self.progress)
                 self.current = FloatNet.of(trained)
                 self._float("pruned", self.current)
-                self.steps[-1].how = f"{pruned.cost / pruned.cost_before:.0%} of the instructions"
+                self.steps[-1].how = f"to {pruned.cost / pruned.cost_before:.0%}"
                 return
         _, ram, flash, ms, _ = _figures(smallest)
         raise InputError(f"{spec.name} cannot be pruned into these limits; the nearest that was tried takes "

@@ -30,7 +30,7 @@ class ConvSparse(Kernel):
 
     def supports(self, work: Work) -> bool:
         w = filters(work)
-        if groups(work) != 1 or np.count_nonzero(w) > 0.7 * w.size:  # at 2 / 3 flash would be the same
+        if groups(work) != 1 or 3 * np.count_nonzero(w) > 2 * w.size:  # two thirds take as much flash as all
             return False
         stream, counts = compressed(work)
         return bool(stream.size + 2 * counts.size < w.size and counts.max(initial=0) <= MOST_ENTRIES)

@@ -75,3 +75,12 @@ def test_front_ends_cost_what_the_docs_say() -> None:
     for label in ("signal, 128 x 1", "statistics, 128 x 3, all, 4 octaves", "image, 160x120 gray to 48x48"):
         found, sources = script.cost(script.FRONT_ENDS[label], "rp2040")
         assert f"{found.instructions:,}" in rows[label] and f"| {sources.work_bytes:,} |" in rows[label]
+
+
+@pytest.mark.toolchain
+def test_architectures_save_what_the_docs_say() -> None:
+    script = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "architectures.py")))
+    text = (ROOT / "docs" / "architectures.md").read_text(encoding="utf-8")
+    question, pair = list(script.PAIRS.items())[2]
+    for line in list(script.table([script.row(question, *block) for block in pair]))[2:]:
+        assert line in text

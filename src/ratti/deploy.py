@@ -16,7 +16,7 @@ from .emit.features import FeatureSources, aligned
 from .errors import DoesNotFitError
 from .graph.ir import Graph
 from .graph.passes import run_pipeline
-from .kernels import FEATURES, SCARCE_FLASH, SPARE_FLASH, candidates, lean_features
+from .kernels import FEATURES, FIXED_SIZES, SCARCE_FLASH, SPARE_FLASH, candidates, lean_features
 from .plan import Plan, Step, make_plan, make_plans
 from .targets import Target
 from .types import Array, How
@@ -95,9 +95,11 @@ def prepare(
     """Plan and sources for the instruction set `isa` ("portable" for any C compiler).
 
     Kernels that take more flash than others for the same weights are planned for speed only, and not for the nodes
-    named in `lean`; those get weights stored compressed, where they have enough zeros, at some cost in speed. `weights_apart` makes the weights a block of their own (`emit.blob`).
+    named in `lean`; those get weights stored compressed where they have enough zeros, whatever that costs in speed.
+    `weights_apart` makes the weights a block of their own (`emit.blob`), whose sizes do not depend on zeros.
     """
-    plan = make_plan(run_pipeline(graph), _features(isa, optimize), arena_limit, lean=lean)
+    features = _features(isa, optimize) | ({FIXED_SIZES} if weights_apart else frozenset())
+    plan = make_plan(run_pipeline(graph), features, arena_limit, lean=lean)
     return Deployment(plan, c.emit(plan, name, weights_apart), frozenset(lean))
 
 

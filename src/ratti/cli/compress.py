@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-drop", type=float, metavar="POINTS",
                         help="points of the validation score that may be lost, such as 1.0")
     parser.add_argument("--zeros", type=float, metavar="SHARE",
-                        help="also what pruning single weights to this share of zeros costs, and would gain in flash")
+                        help="also pruning of single weights to this share of zeros: what it costs, and gains in flash")
     parser.add_argument("--out", metavar="DIR", help="where the bundle goes (default: runs/NAME-compressed)")
     add_limits(parser)
     add_training(parser)

@@ -12,14 +12,15 @@ for _noisy in ("torchao", "torch.utils._pytree"):
 
 try:
     from .magnitude import Sparse, Storage, sparsify, storage
-    from .ptq import Observer, PtqConfig, export, quantize, quantize_program
+    from .ptq import Observer, PtqConfig, export, flattened, quantize, quantize_program
     from .qat import Qat, QatConfig, qat
     from .quantizer import Int8Quantizer
     from .sensitivity import LayerSensitivity, Sensitivity, sensitivity
     from .structured import Importance, Pruned, prune, sliced
+    from .timing import epoch_seconds
 except ModuleNotFoundError as _error:
     raise MissingDependencyError(_error.name or "torchao", "train", "quantization") from None
 
 __all__ = ["Importance", "Int8Quantizer", "LayerSensitivity", "Observer", "Pruned", "PtqConfig", "Qat", "QatConfig",
-           "Sensitivity", "Sparse", "Storage", "export", "prune", "qat", "quantize", "quantize_program", "sensitivity",
-           "sliced", "sparsify", "storage"]
+           "Sensitivity", "Sparse", "Storage", "epoch_seconds", "export", "flattened", "prune", "qat",
+           "quantize", "quantize_program", "sensitivity", "sliced", "sparsify", "storage"]

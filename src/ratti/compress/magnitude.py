@@ -105,7 +105,7 @@ def _drop(weight: Tensor, share: float) -> None:
 class Storage:
     """Bytes of int8 weights in flash: as they are; a bit for each and the others' bytes; gaps of four bits.
 
-    Without the code that expands them: emitted firmware holds dense weights, so this is what there would be to gain.
+    Without the code that reads them. The kernel `conv_sparse` stores gaps, by pairs, where that is smaller than dense.
     """
 
     dense: int

@@ -95,6 +95,11 @@ def export(model: nn.Module, shape: Shape, numbers: int = 0) -> GraphModule:
     return module
 
 
+def flattened(module: nn.Module, before: bool, after: bool) -> nn.Module:
+    """`module` with its input or its output flattened to (N, elements)."""
+    return nn.Sequential(*[nn.Flatten()] * before, module, *[nn.Flatten()] * after).eval()
+
+
 def _fold_constants(module: GraphModule) -> None:
     """Computes what takes constants alone: only activations and what ops take beside them are quantized."""
     for node in [n for n in module.graph.nodes if n.op == "call_function"]:

@@ -11,6 +11,7 @@ from importlib import import_module, resources
 from ..registry import modules
 from .base import (
     FEATURES,
+    FIXED_SIZES,
     SCARCE_FLASH,
     SPARE_FLASH,
     Call,
@@ -26,6 +27,7 @@ from .base import (
 
 __all__ = [
     "FEATURES",
+    "FIXED_SIZES",
     "SCARCE_FLASH",
     "SPARE_FLASH",
     "Call",

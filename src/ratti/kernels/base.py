@@ -28,6 +28,8 @@ RECORD_BYTES = {"ratti_wide_channel": 16}
 SPARE_FLASH = "spare_flash"
 # Flash is short: what stores weights compressed comes first. Plans for size are made with it.
 SCARCE_FLASH = "scarce_flash"
+# Weights will be replaced by others: tables must not change their sizes with what is in them.
+FIXED_SIZES = "fixed_sizes"
 
 # What instruction sets offer to kernels, by the names that targets use; `portable` is any C compiler.
 FEATURES: Mapping[str, frozenset[str]] = {
@@ -157,6 +159,8 @@ class Kernel(ABC):
     def serves(self, work: Work) -> bool:
         """True where the kernel computes `work` exactly on a core with `work.features`."""
         known = isinstance(work.op, self.ops) and self.requires <= work.features
+        if self.compresses and FIXED_SIZES in work.features:
+            return False
         return known and self._takes_types(work) and self.supports(work)
 
     def _takes_types(self, work: Work) -> bool:

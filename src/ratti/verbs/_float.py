@@ -150,7 +150,7 @@ def _ways(pixels: str | None, dataset: Dataset) -> dict[str, Normalization]:
 
 def _fitted(module: nn.Module, graph: Graph, dataset: Dataset, path: str) -> nn.Module:
     """The module for inputs (N, C, H, W) and outputs (N, classes); InputError where it is for other data."""
-    from torch import nn
+    from ..compress import flattened
 
     shapes = [graph.type(n).shape for n in graph.inputs]
     wanted: list[Shape] = [(1, *dataset.input_shape), *([(1, dataset.numbers)] if dataset.numbers else [])]
@@ -164,9 +164,7 @@ def _fitted(module: nn.Module, graph: Graph, dataset: Dataset, path: str) -> nn.
     if answer.elements != dataset.classes or (len(shapes) > 1 and len(answer.shape) != 2):
         raise InputError(f"'{path}' answers with {answer.elements} numbers; '{dataset.name}' has {dataset.classes} "
                          f"classes")
-    before = [nn.Flatten()] if flat else []
-    after = [nn.Flatten()] if len(answer.shape) != 2 else []
-    return nn.Sequential(*before, module, *after).eval() if before or after else module
+    return flattened(module, flat, len(answer.shape) != 2)
 
 
 def _words(shapes: list[Shape]) -> str:

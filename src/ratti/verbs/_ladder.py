@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from ..recipe import ModelRecipe, Recipe, identifier
 from . import _float
 from ._budget import Budget
 from ._built import ModelResult
-from ._float import FURTHER_RATE, FloatNet
+from ._float import FloatNet
 from .build import Job, Say, load_data, told, with_front_end
 from .check import CheckResult, Limits, check
 from .train import distillation, trained_net
@@ -60,6 +59,7 @@ class Step:
     checked: CheckResult | None = None
     graph: Graph | None = None
     how: str = ""
+    net: FloatNet | None = None  # that it was made from, where that is not the last one
 
 
 @dataclass(eq=False)
@@ -82,6 +82,7 @@ class Ladder:
         self.steps: list[Step] = []
         self.notes: list[str] = []
         self.current, self.dataset = self._given(model, pixels)
+        self.name = self.current.name
         self._float("float", self.current)
         if teacher is not None:
             goal = distillation(teacher, self.dataset, 4.0, 0.7)
@@ -135,27 +136,28 @@ class Ladder:
         self._qat()
 
     def sparse(self, share: float) -> None:
-        """Steps of a net with zeros, and what they would gain where they were stored as such."""
-        from ..compress import quantize, sparsify, storage
+        """Steps of a net with zeros, and what they gain on the device beside the same net without."""
+        from ..compress import quantize, sparsify
         from ..compress.magnitude import ROUNDS
-        from ..train import evaluate, predict
+        from ..train import evaluate
 
+        dense = next(s.checked for s in reversed(self.steps) if s.checked is not None and s.name.endswith("ptq"))
         least, goal = 2 * ROUNDS, self._taught()
         s = self._settings("sparse", max(least, self.settings.epochs // 2), goal, least=least)
-        again = dataclasses.replace(s, learning_rate=s.learning_rate / (2 if self.current.spec else FURTHER_RATE))
+        again = dataclasses.replace(s, learning_rate=s.learning_rate / 2)
         found = sparsify(self.current.model, self.dataset, share, again, run_dir=self.folder / "sparse", goal=goal,
                          progress=self.progress)
+        net = dataclasses.replace(self.current, model=found.model, val=found.val)
+        self._float("sparse", net)
         program = quantize(found.model, self.dataset)
-        for name, module, score in (("sparse", found.model, found.val),
-                                    ("sparse ptq", program, evaluate(program, self.dataset, self.dataset.val))):
-            self.say(f"{name}: {self._value(score):.1%} of validation")
-            predicted = functools.partial(predict, module, self.dataset)
-            self.steps.append(Step(name, score, predicted))
-        weights = [v.data for v in self._graph(program).values.values() if v.data is not None and v.data.dtype == "i1"]
-        size = storage(weights)
-        self.notes.append(f"sparse: {found.share:.0%} zeros; {size.dense:,} B of int8 weights would be {size.bitmap:,} "
-                          f"B as a bitmap and {size.gaps:,} B as gaps, less the code that expands them; no gain on "
-                          f"{self.target} today: its kernels store and multiply zeros like other weights")
+        score = evaluate(program, self.dataset, self.dataset.val)
+        step = self._int8("sparse ptq", program, score, f"{found.share:.0%} zeros")
+        step.net = net
+        assert step.checked is not None and step.graph is not None
+        words = _gained(dense, step.checked)
+        if not any(y.kernel == "conv_sparse" for y in step.checked.layers):
+            words += f"; planned for size: {_gained(dense, check(step.graph, self.target, self.limits, 'size'))}"
+        self.notes.append(f"sparse ptq beside the same net without zeros: {words}")
 
     @property
     def before(self) -> CheckResult:
@@ -168,7 +170,8 @@ class Ladder:
         chosen = max(candidates or [s for s in self.steps if s.graph is not None][-1:],
                      key=lambda s: self._value(s.score))
         assert chosen.graph is not None and chosen.checked is not None
-        net, spec = Path(model), self.current.spec
+        made_from = chosen.net or self.current
+        net, spec = Path(model), made_from.spec
         if spec is not None:
             net = self.folder / f"{self.name}.yaml"
             net.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +186,7 @@ class Ladder:
                 scores[s.name] = self._value(self.dataset.score(s.predict(test), test))
 
         made_by = f"Made by `ratti compress` from `{model}`."
-        made = job.report(out, self.current, chosen.graph, [chosen.checked], score_all, made_by)
+        made = job.report(out, made_from, chosen.graph, [chosen.checked], score_all, made_by)
         ladder = tuple(self._rung(s, scores[s.name]) for s in self.steps)
         for d in made.device:
             ladder += (Rung(f"on {d.target}, {d.samples} samples", self._value(chosen.score), d.accuracy,
@@ -207,7 +210,6 @@ class Ladder:
     def _float(self, name: str, net: FloatNet) -> None:
         from ..train import predict
 
-        self.name = net.name if not self.steps else self.name
         self.say(f"{name}: {self._value(net.val):.1%} of validation")
         self.steps.append(Step(name, net.val, lambda part: predict(net.model, self.dataset, part)))
 
@@ -254,7 +256,8 @@ class Ladder:
             if method == METHODS[-1] and self.budget.is_short:
                 self.notes.append(f"{name}: no time for {_words(method)}")
             else:
-                attempt(dataclasses.replace(best[1], **{method: True}), f"and {_words(method)}")
+                more: dict[str, Any] = {method: True}
+                attempt(dataclasses.replace(best[1], **more), f"and {_words(method)}")
         assert best is not None
         _, config, program, score = best
         how = ", ".join([_words(config.observer.value), *(_words(m) for m in METHODS if getattr(config, m))])
@@ -311,7 +314,7 @@ class Ladder:
                                 initial=pruned.model, goal=goal, progress=self.progress)
                 self.current = FloatNet.of(trained)
                 self._float("pruned", self.current)
-                self.steps[-1].how = f"{pruned.cost / pruned.cost_before:.0%} of the instructions"
+                self.steps[-1].how = f"to {pruned.cost / pruned.cost_before:.0%}"
                 return
         _, ram, flash, ms, _ = _figures(smallest)
         raise InputError(f"{spec.name} cannot be pruned into these limits; the nearest that was tried takes "
@@ -321,6 +324,16 @@ class Ladder:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _gained(dense: CheckResult, sparse: CheckResult) -> str:
+    """What zeros gain in flash and instructions."""
+    (before, _, flash_before, *_), (after, _, flash, *_) = _figures(dense), _figures(sparse)
+    told = f"{flash_before:,} to {flash:,} B of flash"
+    if before is not None and after is not None:
+        told += f", {before:,} to {after:,} instructions"
+    faster = before is not None and after is not None and after < before
+    return told if flash < flash_before or faster else f"no gain on this core ({told})"
 
 
 def _figures(checked: CheckResult) -> tuple[int | None, int, int, float | None, bool]:

@@ -90,8 +90,7 @@ def compress(model: str | Path, data: str, target: str, limits: Limits | None = 
         settings: of training from scratch; what is trained further takes shares of its epochs and rate.
         sensitivity: also a table of what each layer alone costs in int8.
         max_drop: points of the validation score that may be lost; what loses more is written, and does not fit.
-        zeros: also the steps of a net with this share of single weights at 0, to compare: firmware stores and
-            multiplies zeros like other weights, so they are no candidates.
+        zeros: also the steps of a net with this share of single weights at 0, and what firmware gains by them.
         pixels: how a model from a file was fed pictures (`verbs._float.PIXELS`); None: what is best on validation.
         minutes: what all of it may take; epochs shrink to fit, and are kept for a run that goes on.
 

@@ -45,7 +45,7 @@ class ConvDsp(Kernel):
 
     def instructions(self, work: Work) -> float:
         copied = pixels(work) * depth(work) * (1.5 if work.types[0].shape[-1] % 4 == 0 else 3)
-        return work.macs * 0.9 + work.output.elements * 10 + copied
+        return work.macs * (0.9 if pixels(work) > 1 else 1.25) + work.output.elements * 10 + copied
 
     def reach(self, work: Work) -> Reach | None:
         return reach(work)

@@ -28,13 +28,13 @@ RATTI_INLINE void ratti_sparse_pixels(const int8_t *window, int8_t *out, const u
     int32_t o, p;
     for (o = 0; o < s.out_c; ++o) {
         const int8_t *at = window;
-        const uint8_t *end = weights + 3 * counts[o];
-        int32_t acc[4];
+        int32_t acc[4], entries;
         RATTI_UNROLL
         for (p = 0; p < pixels; ++p) {
             acc[p] = channels[o].bias;
         }
-        while (weights != end) {
+        RATTI_ROLLED
+        for (entries = counts[o]; entries > 0; --entries) {
             const int32_t steps = weights[0], first = (int8_t)weights[1], second = (int8_t)weights[2];
             at += steps & 15;
             ratti_sparse_add(acc, first, at, depth, pixels);

@@ -12,6 +12,13 @@ from ..base import Call, Kernel, Overlap, Reach, Table, Work
 from ._sizes import LINEAR, channels, depth, filters, groups, is_pointwise, pixels, reach, sizes, tiled_overlap
 
 STEP_MAX = 15  # what four bits hold
+# Instructions of an entry, of each product and of each output; the first row whose features there are counts.
+COSTS: tuple[tuple[frozenset[str], tuple[float, float, float]], ...] = (
+    (frozenset({"dsp"}), (11, 2, 15)),
+    (frozenset({"thumb"}), (16, 3.75, 45)),
+    (frozenset({"multiply"}), (9, 3, 25)),
+    (frozenset(), (4, 14, 25)),
+)
 MOST_ENTRIES = (1 << 16) - 1  # of a channel
 
 
@@ -23,21 +30,17 @@ class ConvSparse(Kernel):
 
     def supports(self, work: Work) -> bool:
         w = filters(work)
-        if groups(work) != 1 or np.count_nonzero(w) > 0.7 * w.size:  # at 2 / 3 flash would be the same
+        if groups(work) != 1 or 3 * np.count_nonzero(w) > 2 * w.size:  # two thirds take as much flash as all
             return False
         stream, counts = compressed(work)
         return bool(stream.size + 2 * counts.size < w.size and counts.max(initial=0) <= MOST_ENTRIES)
 
     def instructions(self, work: Work) -> float:
-        together = _together(work)
         entries = int(compressed(work)[1].sum())
-        per_entry, per_product = (9.0, 2.0) if "dsp" in work.features else (10.0, 3.0)
-        if "multiply" not in work.features:
-            per_entry, per_product = 12.0, 13.0
-        elif "thumb" in work.features:
-            per_product = 4.5
+        per_entry, per_product, per_output = next(v for k, v in COSTS if k <= work.features)
         copied = 0 if is_pointwise(work) else pixels(work) * depth(work) * 4
-        return pixels(work) * entries * (per_entry / together + 2 * per_product) + work.output.elements * 25 + copied
+        each = per_entry / _together(work) + 2 * per_product
+        return pixels(work) * entries * each + work.output.elements * per_output + copied
 
     def reach(self, work: Work) -> Reach | None:
         return reach(work)

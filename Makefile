@@ -38,7 +38,7 @@ docs: $(STAMP) ## the documentation as a site, in build/site/
 	$(BIN)/mkdocs build --strict
 
 check: $(STAMP) ## linter and type checker
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 
 test: check ## the test suite (what CI runs)

@@ -1,7 +1,7 @@
 """Processor cores: how to compile for each, and which emulator model runs it.
 
 A new core is one line here; a part with a core that is listed is one file in `targets/`. Compiler flags and models
-are those that FACTS.md, section 3, records as working.
+are those that were tried together.
 
 Most cores run in unicorn. One that it does not model runs in QEMU, where that is installed; one that has no compiler
 either is sized by the code of another core, and nothing of it runs.

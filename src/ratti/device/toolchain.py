@@ -2,8 +2,6 @@
 
     build(program, target)        firmware at the part's real memory sizes, cached by content
     native(name)                  the block hook, for this computer
-
-Flags and traps: FACTS.md, section 3.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from capstone import arm
 
 from . import Price
 
-SOURCE = "Arm DDI0439 (Cortex-M4 TRM), table 3-1 and section 3.3.3 (load/store timings), as read for FACTS.md section 3"
+SOURCE = "Arm DDI0439 (Cortex-M4 TRM), table 3-1 and section 3.3.3 (load/store timings)"
 
 REFILL = (1, 3)
 DIVIDE = (2, 12)

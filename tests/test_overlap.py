@@ -123,6 +123,7 @@ def test_declared_distances_are_safe_and_the_least(features: str) -> None:
     assert {chosen[k][0].node.name for k in safe} == set()
     broken = differing(host.run(executable, operands, bytes_, 1), want, chosen)
     overlapping = {s.kernel.name for s, o, d in chosen if -plan.graph.type(s.inputs[o]).bytes < d < s.work.output.bytes}
+    overlapping -= {"conv_sparse"}  # its distance is the dense layer's: which bytes it reads depends on the weights
     assert overlapping <= {chosen[k][0].kernel.name for k in broken}
 
 

@@ -186,7 +186,7 @@ def test_a_program_with_a_float_bias_is_refused() -> None:
             with program.graph.inserting_before(node):
                 node.update_arg(2, program.graph.get_attr("plain"))
     program.recompile()
-    with pytest.raises(UnsupportedError, match="bias are float in a quantized program"):
+    with pytest.raises(UnsupportedError, match="bias are float or not symmetric in a quantized program"):
         import_program(program, "net")
 
 

@@ -131,21 +131,23 @@ class _Flow:
         lead = 0
         while max(e[0] for e in self._wanted([-lead * height])) > 0:
             lead += 1
-        wanted = self._wanted([height * (b - lead) for b in range(lead + 1 - self.rows[-1] // -height)])
+        wanted = self._wanted([height * (b - lead) for b in range(lead + 1 - self.rows[-1] // -height)], finish=True)
         ends = []
         for k, rows in enumerate(wanted):
-            if self.outputs[k] in self.whole:
-                rows[-1] = self.rows[k]
             clipped = [max(min(r, self.rows[k]), 0) for r in rows]
             ends.append(tuple(accumulate(clipped, max)))
         return ends
 
-    def _wanted(self, last: list[int]) -> list[list[int]]:
-        """The same by layer, of `last` rows of the last one; not clipped to the rows that there are."""
+    def _wanted(self, last: list[int], finish: bool = False) -> list[list[int]]:
+        """The same by layer, of `last` rows of the last one; not clipped to the rows that there are. To `finish` is to
+        compute all rows of whole values in the last band, and so all that they are computed from.
+        """
         wanted = [last] * len(self.items)
         for k in reversed(range(len(self.items) - 1)):
             needs = [[self.reaches[r].end(rows) for rows in wanted[r]] for r in self.readers[self.outputs[k]]]
             wanted[k] = [max(each) for each in zip(*needs, strict=True)]
+            if finish and self.outputs[k] in self.whole:
+                wanted[k][-1] = max(wanted[k][-1], self.rows[k])
         return wanted
 
     def _first(self, name: str, ends: list[tuple[int, ...]], count: int) -> tuple[int, ...]:

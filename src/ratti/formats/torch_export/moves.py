@@ -156,6 +156,7 @@ MOVES: dict[str, Callable[[Importer, Node], None]] = {
     "aten.flatten.using_ints": flatten,
     "aten.view.default": flatten,
     "aten.reshape.default": flatten,
+    "aten.unflatten.int": flatten,
     "aten.squeeze.dims": flatten,
     "aten.squeeze.dim": flatten,
     "aten.slice.Tensor": slice_,

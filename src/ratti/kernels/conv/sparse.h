@@ -1,13 +1,13 @@
 #include "../support/multiply.h"
 #include "geometry.h"
 
-/* Convolution whose weights are mostly zeros: only the others are stored and multiplied, each for `pixels` output pixels
-   at a time.
+/* Convolution whose weights are mostly zeros: only the others are stored and multiplied, each for `pixels` output
+   pixels at a time.
 
-   counts: by output channel, its entries in `weights`. An entry is three bytes: two steps of four bits, the lower first,
-   then two weights. A step leads from the element that the last weight was for (the window's first, in the beginning)
-   to that of the next. Where a step would be longer than 15, a weight of 0 stands in between, and at the end of an odd
-   number, with a step of 0.
+   counts: by output channel, its entries in `weights`. An entry is three bytes: two steps of four bits, the lower
+   first, then two weights. A step leads from the element that the last weight was for (the window's first, in the
+   beginning) to that of the next. Where a step would be longer than 15, a weight of 0 stands in between, and at the end
+   of an odd number, with a step of 0.
    columns: scratch for `pixels` windows of `depth` bytes; unused where the convolution is pointwise.
    `out` may overlap `in` as `overlap` of the kernel says. */
 RATTI_INLINE void ratti_sparse_add(int32_t *acc, const int32_t weight, const int8_t *window, const int32_t depth,

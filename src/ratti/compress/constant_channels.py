@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
+from ..formats.torch_export.program import attribute
 from .quantizer import LINEAR, aten
 
 STILL = 1e-4  # a variance below this share of batch norm's epsilon leaves a hundredth of gamma
@@ -38,8 +39,7 @@ def settle(program: GraphModule) -> int:
 
 def _get(program: GraphModule, node: object) -> Tensor:
     assert isinstance(node, Node) and node.op == "get_attr"
-    value: Tensor = program.get_parameter(str(node.target)) if _is_parameter(program, node) else program.get_buffer(
-        str(node.target))
+    value: Tensor = attribute(program, node.target)
     return value.detach()
 
 
@@ -47,9 +47,5 @@ def _set(program: GraphModule, node: object, value: Tensor) -> None:
     """A new tensor: the model that was exported keeps its own."""
     assert isinstance(node, Node)
     path, _, name = str(node.target).rpartition(".")
-    setattr(program.get_submodule(path), name, nn.Parameter(value) if _is_parameter(program, node) else value)
-
-
-def _is_parameter(program: GraphModule, node: Node) -> bool:
-    path, _, name = str(node.target).rpartition(".")
-    return name in program.get_submodule(path)._parameters
+    learned = isinstance(attribute(program, node.target), nn.Parameter)
+    setattr(program.get_submodule(path), name, nn.Parameter(value) if learned else value)

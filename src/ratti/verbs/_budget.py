@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .build import write_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,10 +58,7 @@ class Budget:
             kept[stage] = max(least, min(wanted, int(SHARES[stage] * self.left_s / seconds)))
             if kept[stage] < wanted:
                 self.say(f"{stage}: {kept[stage]} of {wanted} epochs, {seconds:.1f} s each, fit into the time left")
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            part = self.path.with_suffix(".part")
-            part.write_text(json.dumps({"minutes": self.minutes, "epochs": kept}) + "\n", encoding="utf-8")
-            part.replace(self.path)
+            write_json(self.path, {"minutes": self.minutes, "epochs": kept})
         return kept[stage]
 
     def _kept(self) -> dict[str, int]:

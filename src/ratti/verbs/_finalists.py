@@ -17,7 +17,7 @@ from ..search.spaces import Choice
 from ..search.study import Search, Trial
 from ..search.workers import Pool
 from ..targets import Target
-from .build import build
+from .build import build, write_json
 from .check import Limits, check
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Finalists:
                 break
         self.say(f"training {len(chosen)} finalist{'s' * (len(chosen) > 1)} for {epochs} epochs, "
                  f"{(self.request.minutes * 60 - search.spent) / 60:.1f} min left")
-        path.write_text(json.dumps({"nets": [t.number for t in chosen], "epochs": epochs}), encoding="utf-8")
+        write_json(path, {"nets": [t.number for t in chosen], "epochs": epochs})
         return chosen, epochs
 
     def _recipe(self, chosen: Sequence[Trial], epochs: int) -> Recipe:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
@@ -24,6 +23,7 @@ from ..search.workers import Pool, open_pool
 from ..targets import Target
 from ..types import Shape
 from ._finalists import Finalists, Found
+from .build import write_json
 from .check import Limits
 from .export import check_folder
 
@@ -168,10 +168,7 @@ class _Job:
 
     def _kept(self, result: SearchResult) -> SearchResult:
         """The result, written to the search's folder."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        part = self.out / ".report.json.part"
-        part.write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(self.out / "report.json")
+        write_json(self.out / "report.json", result.to_json())
         return result
 
     def _result(self, search: Search | None, found: tuple[Found, ...], reasons: tuple[str, ...], seconds: float,

@@ -247,7 +247,7 @@ def test_a_killed_search_is_taken_up_where_it_was(tmp_path: Path) -> None:
     after = numbers(folder)
     assert after[: len(told)] == told
     assert len({choice for _, choice in after}) == len(after) == len(told) + 3
-    assert "finalists" in done.stdout
+    assert "training 1 finalist for" in done.stdout
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["trials"] == len(after)
     (best,) = report["front"]

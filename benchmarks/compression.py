@@ -61,10 +61,10 @@ class Settings:
     balanced: bool = False
     folds: tuple[str, ...] = (SEEN,)
 
-    def train(self, seed: int, epochs: int, share: float = 1.0) -> Any:
+    def train(self, seed: int, epochs: int) -> Any:
         from ratti.train import TrainConfig
 
-        return TrainConfig(epochs, self.batch_size, learning_rate=self.rate * share, weight_decay=0.02,
+        return TrainConfig(epochs, self.batch_size, learning_rate=self.rate, weight_decay=0.02,
                            ema_decay=0.98, balanced_sampling=self.balanced, balanced=self.balanced,
                            augment=self.augment, seed=seed)
 
@@ -112,9 +112,9 @@ class Work:
     def settings(self) -> Settings:
         return SETTINGS[self.data]
 
-    def train(self, run: Run, share: float = 1.0) -> Any:
-        """Settings of a training; with `share` of the epochs and of the rate."""
-        return self.settings.train(self.seed, max(1, round((self.epochs or run.epochs) * share)), share)
+    def train(self, run: Run) -> Any:
+        """Settings of a training."""
+        return self.settings.train(self.seed, self.epochs or run.epochs)
 
     @cached_property
     def dataset(self) -> Any:
@@ -189,8 +189,7 @@ def _compressed(work: Work) -> list[Step]:
                   goal=whole)
     steps.append(_float(work, "pruned", again))
     steps.append(_qat(work, "pruned qat", again.model))
-    config = work.train(run, 0.5)
-    config = dataclasses.replace(config, epochs=max(2 * ROUNDS, config.epochs))
+    config = dataclasses.replace(work.train(run), epochs=max(2 * ROUNDS, work.epochs or run.epochs))
     start = time.monotonic()
     sparse = sparsify(trained.model, dataset, ZEROS, config, rounds=ROUNDS, run_dir=work.folder / "sparse",
                       progress=False, goal=whole)

@@ -35,8 +35,10 @@ def test_zeros_stay_through_training_and_aware_training(digits: data.Dataset, tr
     config = train.TrainConfig(epochs=10, learning_rate=0.005)
     sparse = sparsify(trained.model, digits, 0.6, config, run_dir=tmp_path, progress=False)
     assert all((value == before[name]).all() for name, value in trained.model.state_dict().items())
-    for layer in magnitude.prunable(sparse.model):
-        assert float((layer.weight == 0).float().mean()) == pytest.approx(0.6, abs=0.01)
+    pruned = [layer.weight for layer in magnitude.prunable(sparse.model)]
+    assert sum(int((w == 0).sum()) for w in pruned) == pytest.approx(0.6 * sum(w.numel() for w in pruned), abs=2)
+    shares = [float((w == 0).float().mean()) for w in pruned]
+    assert max(shares) < 1 and max(shares) - min(shares) > 0.01  # each layer gives another share
     assert 0.4 < sparse.share < 0.6  # first and depthwise layers are dense
     assert sparse.val.accuracy > trained.val.accuracy - 0.1
     again = sparsify(trained.model, digits, 0.6, config, run_dir=tmp_path, progress=False)  # from its checkpoints

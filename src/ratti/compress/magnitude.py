@@ -1,6 +1,6 @@
-"""Weight pruning by magnitude: the smallest weights of each layer become 0, more of them from round to round.
+"""Weight pruning by magnitude: the smallest weights become 0, more of them from round to round.
 
-The share of zeros follows the cubic schedule of Zhu and Gupta (2018, section 3); between two rounds the net learns on
+Each layer gives the share that costs it least (LAMP: Lee et al. 2021, equation 2). The share of zeros follows the cubic schedule of Zhu and Gupta (2018, section 3); between two rounds the net learns on
 with the zeros held. Depthwise and first layers stay dense (the same, section 4.2): they are small, and lose most.
 """
 
@@ -37,7 +37,7 @@ class Sparse:
 
 def sparsify(model: nn.Module, dataset: Dataset, share: float, config: TrainConfig, *, rounds: int = ROUNDS,
              run_dir: Path | None = None, goal: Goal | None = None, progress: bool = True) -> Sparse:
-    """A copy of `model` with `share` of the weights of each layer that is pruned at 0; the module stays as it is.
+    """A copy of `model` with `share` of the weights of the layers that are pruned at 0; the module stays as it is.
 
     Args:
         model: a trained module of `nets.build`.
@@ -59,8 +59,7 @@ def sparsify(model: nn.Module, dataset: Dataset, share: float, config: TrainConf
     net, val = digest(model.state_dict()), None
     for k in range(1, rounds + 1):
         now = share * (1 - (1 - k / rounds) ** 3)
-        for layer in layers:
-            _drop(layer.weight, now)
+        _drop([layer.weight for layer in layers], now)
         hooks = hold_zeros([layer.weight for layer in layers])
         last = k == rounds
         epochs = config.epochs - between * (rounds - 1) if last else between
@@ -95,10 +94,23 @@ def zeros(model: nn.Module) -> float:
     return sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights)
 
 
-def _drop(weight: Tensor, share: float) -> None:
-    count = round(share * weight.numel())
+def _drop(weights: list[nn.Parameter], share: float) -> None:
+    """Sets the `share` of all weights with the lowest scores to 0; a layer keeps one weight at least."""
+    scores = [_scores(w.detach()) for w in weights]
+    count = round(share * sum(len(s) for s in scores))
+    threshold = torch.cat(scores).kthvalue(count).values if count else torch.tensor(-1.0)
     with torch.no_grad():
-        weight.view(-1)[weight.abs().flatten().argsort()[:count]] = 0.0
+        for w, score in zip(weights, scores, strict=True):
+            w.view(-1)[score <= threshold] = 0.0
+
+
+def _scores(weight: Tensor) -> Tensor:
+    """The square of each weight over the sum of those of its layer that are not smaller; the largest scores 1."""
+    squares, order = weight.double().square().flatten().sort()
+    left = squares.flip(0).cumsum(0).flip(0)
+    scores = torch.empty_like(squares)
+    scores[order] = squares / left.clamp_min(torch.finfo(torch.float64).tiny)
+    return scores
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Weight pruning by magnitude: the smallest weights become 0, more of them from round to round.
 
-Each layer gives the share that costs it least (LAMP: Lee et al. 2021, equation 2). The share of zeros follows the cubic schedule of Zhu and Gupta (2018, section 3); between two rounds the net learns on
-with the zeros held. Depthwise and first layers stay dense (the same, section 4.2): they are small, and lose most.
+Each layer gives the share that costs it least (LAMP: Lee et al. 2021, equation 2). The share of zeros of all follows
+the cubic schedule of Zhu and Gupta (2018, section 3); between two rounds the net learns on with the zeros held.
+Depthwise and first layers stay dense (the same, section 4.2): they are small, and lose most.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def zeros(model: nn.Module) -> float:
     return sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights)
 
 
-def _drop(weights: list[nn.Parameter], share: float) -> None:
+def _drop(weights: list[Tensor], share: float) -> None:
     """Sets the `share` of all weights with the lowest scores to 0; a layer keeps one weight at least."""
     scores = [_scores(w.detach()) for w in weights]
     count = round(share * sum(len(s) for s in scores))

@@ -3,12 +3,14 @@
 What belongs together is followed channel by channel through additions, concatenations, groups and shuffles
 (`nets.units`; after DepGraph, Fang et al. 2023). Importance of a unit: the norm of the filters that make it (Li et al.
 2017), or how much the loss would change without it, to first order (Molchanov et al. 2019). Divided by what the unit
-costs on the device, it becomes loss per cycle saved.
+costs on the device, it becomes loss per cycle saved. That says nothing of what a layer's channels are worth together:
+among 512 that resemble each other none is missed, yet four cannot stand for them. So each family keeps a part.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -24,6 +26,7 @@ from ..types import Array
 
 Cost = Callable[[NetSpec], float]  # of one inference, in any unit: emulated instructions, for instance
 PROBE = 0.25  # share of a family that is taken away to see what it costs
+FLOOR = 0.5  # of the share of the cost: what each family keeps of its channels, where that reaches the share
 
 
 class Importance(enum.Enum):
@@ -63,10 +66,13 @@ def prune(spec: NetSpec, model: nn.Module, cost: Cost, share: float, *, importan
     before = cost(spec)
     families = found.families()
     price = {names: _price(spec, members, cost, before, multiple) for names, members in families.items()}
-    order = _order(families, worth, price, multiple)
-    low, high = 0, len(order)  # the fewest chunks that reach the share
-    if cost(without(spec, _joined(order))) > share * before:
+    for floor in (FLOOR * share, 0.0):
+        order = _order(families, worth, price, multiple, floor)
+        if cost(without(spec, _joined(order))) <= share * before:
+            break
+    else:
         raise InputError(f"{spec.name}: even without all that can go it costs more than {share:g} of what it does")
+    low, high = 0, len(order)  # the fewest chunks that reach the share
     while low < high:
         middle = (low + high) // 2
         if cost(without(spec, _joined(order[:middle]))) <= share * before:
@@ -122,14 +128,17 @@ def _price(spec: NetSpec, members: Array, cost: Cost, before: float, multiple: i
 
 
 def _order(families: Mapping[tuple[str, ...], Array], worth: Mapping[int, float],
-           price: Mapping[tuple[str, ...], float], multiple: int) -> list[Array]:
-    """Chunks of units in the order in which they go; a family keeps at least `multiple`, or one if it is smaller."""
+           price: Mapping[tuple[str, ...], float], multiple: int, floor: float) -> list[Array]:
+    """Chunks of units in the order in which they go.
+
+    A family keeps at least the share `floor`, and `multiple`, or one if it is smaller.
+    """
     chunks: list[tuple[float, Array]] = []
     for names, members in families.items():
         if price[names] <= 0:
             continue
         ranked = sorted(members.tolist(), key=lambda u: worth[u])
-        stay = multiple if len(ranked) > multiple else 1
+        stay = multiple * math.ceil(max(1.0, floor * len(ranked)) / multiple) if len(ranked) > multiple else 1
         first = (len(ranked) - stay) % multiple or multiple
         start = 0
         for end in range(first, len(ranked) - stay + 1, multiple):

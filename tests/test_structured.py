@@ -102,6 +102,24 @@ def test_half_of_the_cost_goes_and_the_rest_learns_on(importance: Importance) ->
     assert data.test_opened == ()
 
 
+def test_no_layer_becomes_a_bottleneck() -> None:
+    """Filters next to nothing would all go first; their family keeps a part, unless the share cannot do without."""
+    spec = toys.spec("conv: {width: 16, kernel: 3, activation: relu}", "conv: {width: 64, kernel: 1}", "mean: {}",
+                     "fc: {width: 3}")
+    model = nets.build(spec, 0)
+    wide = next(m for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.out_channels == 64)
+    with torch.no_grad():
+        for parameter in wide.parameters():
+            parameter[4:] *= 1e-6
+
+    def widths(fixed: int, share: float) -> list[int]:
+        left = prune(spec, model, lambda s: float(s.macs + fixed), share).spec
+        return [len(v) for v in nets.build(left, 0).state_dict().values() if v.ndim == 4]
+
+    assert widths(0, 0.3)[1] == 12
+    assert widths(spec.macs, 0.55) == [4, 4]  # the half that is fixed leaves no other way
+
+
 def test_requests_that_cannot_be_met() -> None:
     spec = toys.spec("conv: {width: 8, kernel: 3}", "mean: {}", "fc: {width: 3}")
     model = nets.build(spec, 0)

@@ -21,19 +21,19 @@ RUNS = 10
 
 
 def main() -> None:
-    print("| model | processor | instructions | instr/MAC |")
-    print("| --- | --- | --- | --- |")
+    print("| model | processor | kernels | instructions | instr/MAC |")
+    print("| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         counter = plugin(Path(folder))
         for name in sys.argv[1:] or ["ds_cnn-1.0-49", "mobilenet_v2-0.35-96"]:
             graph = models.load(name)
-            program = prepare(graph, "portable").program
             data = b"".join(x.tobytes() for x in make_inputs(graph, 8)[-1])
             for kind, qemu in KINDS.items():
-                binary = linux.runner(program, f"{graph.name}.h", kind)
-                totals = [counted(counter, qemu, (binary, str(n), "0"), data)[0] for n in (1, 1 + RUNS)]
-                each = (totals[1] - totals[0]) / RUNS
-                print(f"| {name} | {kind} | {each:,.0f} | {each / graph.macs():.2f} |")
+                for isa in ("portable", linux.instruction_set(kind)):
+                    binary = linux.runner(prepare(graph, isa).program, f"{graph.name}.h", kind)
+                    totals = [counted(counter, qemu, (binary, str(n), "0"), data)[0] for n in (1, 1 + RUNS)]
+                    each = (totals[1] - totals[0]) / RUNS
+                    print(f"| {name} | {kind} | {isa} | {each:,.0f} | {each / graph.macs():.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -39,10 +39,12 @@ def compiler_says(sources: Mapping[str, str], compiler: Sequence[str]) -> str:
         return result.stderr or f"exit code {result.returncode}" * bool(result.returncode)
 
 
-def run(program: Path, inputs: Sequence[Sequence[Array]], bytes_each: int, argument: int) -> Array:
-    """What the program writes for each sample: int8 (samples, bytes_each)."""
+def run(
+    program: Path, inputs: Sequence[Sequence[Array]], bytes_each: int, argument: int, under: Sequence[str] = ()
+) -> Array:
+    """What the program, `under` an emulator or by itself, writes for each sample: int8 (samples, bytes_each)."""
     data = b"".join(x.tobytes() for sample in inputs for x in sample)
-    command = [str(program), str(len(inputs)), str(argument)]
+    command = [*under, str(program), str(len(inputs)), str(argument)]
     result = subprocess.run(command, input=data, capture_output=True, timeout=120, check=False)
     said = result.stderr.decode("utf-8", "replace")
     assert result.returncode == 0, f"exit code {result.returncode} (-4: undefined behavior) {said}"

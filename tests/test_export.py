@@ -33,7 +33,7 @@ def _compile_and_run(folder: Path, name: str, compiler: str) -> subprocess.Compl
     return subprocess.run([folder / "program"], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("target", [None, "stm32l4r5zi", "rp2040", "esp32c3", "ch32v003"])
+@pytest.mark.parametrize("target", [None, "stm32l4r5zi", "rp2040", "esp32c3", "ch32v003", "neon"])
 def test_c_passes_its_own_test(
     graph: Graph, tmp_path: Path, system_compiler: Callable[[str], str], target: str | None
 ) -> None:

@@ -7,6 +7,7 @@ alone on buffers of its own, its rows cut into one, two and three calls, under A
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,7 @@ import host
 from cases import Trial, all_cases, label, samples, together, trials
 from device_programs import need
 from ratti import targets
+from ratti.device import linux
 from ratti.device.host import build_executable
 from ratti.device.measure import measure
 from ratti.device.program import Program, Slot
@@ -33,7 +35,9 @@ from ratti.plan import Plan, make_plan
 from ratti.types import Array
 
 # Each set adds the calls that differ from those of the sets before it; sets that add none are left out.
-SETS = ("portable", "armv6m", "armv7em", "armv81m")
+SETS = ("portable", "armv6m", "armv7em", "armv81m", "neon")
+QEMU = {"aarch64": ("qemu-aarch64",), "aarch64-dotprod": ("qemu-aarch64", "-cpu", "max"), "armv7l": ("qemu-arm",)}
+OTHERS = ("aarch64", "armv7l")  # zig builds its C library for each: minutes where the computer is busy
 TARGETS = ("stm32l4r5zi", "rp2040", "esp32c3", "ch32v003")
 
 
@@ -115,6 +119,16 @@ def run_emulated(bench: Bench, target_id: str, optimize: str, roomy: bool = True
     assert_same(got, want, [p.name for p in c.outputs])
 
 
+def run_under_qemu(bench: Bench, kind: str) -> None:
+    if shutil.which(QEMU[kind][0]) is None:
+        pytest.skip(f"{QEMU[kind][0]} is missing (Debian: qemu-user)")
+    _, c = emitted(bench)
+    inputs, want = values(bench, 4)
+    program = linux.executable({**c.files, "main.c": host.arena_main(bench.name, c)}, kind)
+    size = sum(p.type.bytes for p in c.outputs)
+    assert_same(host.run(program, inputs, size, 0xA5, QEMU[kind]), want, [p.name for p in c.outputs])
+
+
 @pytest.mark.toolchain
 @pytest.mark.parametrize("features", SETS)
 def test_host_runs_models_as_emitted(features: str) -> None:
@@ -145,6 +159,12 @@ def test_vectors_equal_the_interpreter(optimize: str) -> None:
     run_emulated(Bench("armv81m"), "mps3-an547", optimize, roomy=False)
 
 
+@pytest.mark.toolchain
+@pytest.mark.parametrize("kind", ["aarch64-dotprod", *(pytest.param(k, marks=pytest.mark.slow) for k in OTHERS)])
+def test_neon_equals_the_interpreter(kind: str) -> None:
+    run_under_qemu(Bench("neon"), kind)
+
+
 @pytest.mark.slow
 @pytest.mark.toolchain
 @pytest.mark.parametrize("seed", range(100, 104))
@@ -155,6 +175,8 @@ def test_random_layers(seed: int, system_compiler: Callable[[str], str]) -> None
         run_steps_alone(Bench(features, seed=seed))
     for target_id in TARGETS:
         run_emulated(Bench(targets.load(target_id).isa, everything=True, seed=seed), target_id, "speed")
+    for kind in QEMU:
+        run_under_qemu(Bench("neon", seed=seed), kind)
 
 
 def test_the_other_sets_add_no_calls() -> None:

@@ -189,7 +189,7 @@ def test_android_libraries_run_under_qemu(graph: Graph, tmp_path: Path, abi: str
     (tmp_path / "caller.c").write_text(_CALLER)
     result = toolchain.zig(["cc", "-target", triple, "-O1", "caller.c", "-ldl", "-o", "caller"], tmp_path)
     assert result.returncode == 0, result.stderr
-    sources = prepare(graph, "portable").sources
+    sources = prepare(graph, "neon").sources
     inputs, outputs = verb._vectors(graph, ())
     before = np.zeros(sources.arena_bytes, np.int8)
     at = sources.inputs[0].offset_bytes

@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--project", default="", metavar="ID,ID", help=f"a folder that builds: {', '.join(ids())}")
     parser.add_argument("--weights", default="linked", metavar="PLACE",
                         help="linked (default), or blob: a block that is flashed and updated by itself")
-    parser.add_argument("--target", metavar="ID", help="the device whose instruction set the C kernels use")
+    parser.add_argument("--target", metavar="ID", help="the device, or instruction set (neon), that C kernels are for")
     parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
     parser.add_argument("--name", metavar="NAME", help="prefix of files and functions (default: the model's name)")
 

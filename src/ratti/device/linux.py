@@ -20,8 +20,8 @@ ABIS: Mapping[str, tuple[str, ...]] = {
     "x86_64": ("-target", "x86_64-linux-musl", "-Wl,-z,max-page-size=16384"),
 }
 
-# Static programs by kind of processor. NEON is part of both Arm architectures as compiled here: the compiler puts the
-# portable kernels into it, and into dot products where there are some, which halves the instructions (docs/boards.md).
+# Static programs by kind of processor. NEON is part of both Arm architectures as compiled here; its kernels use dot
+# products where there are some.
 MACHINES: Mapping[str, tuple[str, ...]] = {
     "aarch64": ("-target", "aarch64-linux-musl"),
     "aarch64-dotprod": ("-target", "aarch64-linux-musl", "-mcpu=generic+dotprod"),  # Armv8.2 and later, mostly
@@ -55,6 +55,11 @@ def machine(name: str, cpuinfo: str = "") -> str:
     return found
 
 
+def instruction_set(kind: str) -> str:
+    """What programs for processors of `kind`, of `MACHINES` or `ABIS`, are prepared for."""
+    return "neon" if kind.startswith(("aarch64", "arm")) else "portable"
+
+
 def runner(program: Program, header: str, kind: str) -> Path:
     """The static program that times `program` (`runner.c`) on processors of `kind`; `header` declares its entry."""
     reads, writes, at = [], [], 0
@@ -69,6 +74,11 @@ def runner(program: Program, header: str, kind: str) -> Path:
     )
     text = (Path(__file__).parent / "runner.c").read_text(encoding="utf-8")
     sources = {**program.sources, "model.h": model, "runner.c": text}
+    return executable(sources, kind)
+
+
+def executable(sources: Mapping[str, str], kind: str) -> Path:
+    """A static program of the `.c` files of `sources` for processors of `kind`, cached by content."""
     units = [name for name in sorted(sources) if name.endswith(".c")]
     return _build(sources, [*MACHINES[kind], *_OPTIONS, "-static", *units])
 

@@ -67,6 +67,14 @@ def staged_in_steps(begins: Array, steps: Array, out_c: int) -> int | None:
     return _largest(np.maximum.accumulate(ends)[:-1] - _least_from(first)[1:])
 
 
+def in_turns(begins: Array, ends: Array, out_c: int) -> int | None:
+    """The distance where a pixel is computed together with those behind it, in any order of reads and stores.
+
+    begins: by pixel; ends: by pixel, the one behind the last that may be stored before it is read.
+    """
+    return _largest(ends * out_c - _least_from(begins))
+
+
 def stored_singly(begins: Array, first: Array) -> int | None:
     """The distance where each output channel of a pixel is read and stored before the next one is read.
 

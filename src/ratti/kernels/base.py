@@ -44,6 +44,7 @@ FEATURES: Mapping[str, frozenset[str]] = {
     "rv32imc": frozenset({"multiply", "long_multiply", "registers32"}),
     "rv32ec": frozenset(),
     "xtensa": frozenset({"multiply", "long_multiply"}),
+    "neon": frozenset({"multiply", "registers32", "neon"}),  # application processors of Arm, 32 and 64 bits
 }
 
 

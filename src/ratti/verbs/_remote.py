@@ -81,7 +81,7 @@ def run(
 
 def compiled(graph: Graph, kind: str) -> bytes:
     """The program that runs there."""
-    program = prepare(graph, "portable").program
+    program = prepare(graph, linux.instruction_set(kind)).program
     return linux.runner(program, f"{graph.name}.h", kind).read_bytes()
 
 

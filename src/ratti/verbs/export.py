@@ -16,11 +16,13 @@ from ..emit.rust import RustCrate
 from ..errors import InputError
 from ..graph import interpreter
 from ..graph.ir import Graph
+from ..kernels import FEATURES
 from ..runtimes import Engine
 from ..samples import front_end_of, make_inputs, make_samples
 from ..types import Array
 from . import _boards
 
+ANY = "portable"  # the instruction set that any compiler takes
 WEIGHTS = ("linked", "blob")
 BLOCK = "_weights.bin"  # how the name of a block of weights ends
 VECTORS = 8  # extremes and random codes in the exported tests
@@ -43,17 +45,17 @@ def export(
     """Writes `model` as each of `kinds` (c, cpp, rust, link, and what the runtimes write: tflite, onnx, …) and as each
     `project` (cmake, arduino, …) into `out`; gives the paths.
 
-    `target` chooses the kernels of C and C++; without it they run on any compiler. Rust is a crate in a folder of the
-    model's name, a project a folder `<name>-<project>`. `weights` are `linked` into the C, or a `blob`: a block that
-    is flashed and updated by itself: `say` is told whether firmware that was built from what `out` held before takes
-    it. All files are made before the first is written. InputError for an unknown
-    kind, project or target, or a name that is no identifier.
+    `target` chooses the kernels of C and C++, a part or an instruction set (`neon`); without it any compiler takes
+    them. Rust is a crate in a folder of the model's name, a project a folder `<name>-<project>`. `weights` are `linked`
+    into the C, or a `blob`: a block that is flashed and updated by itself: `say` is told whether firmware that was
+    built from what `out` held before takes it. All files are made before the first is written. InputError for an
+    unknown kind, project or target, or a name that is no identifier.
     """
     writers: Mapping[str, Callable[[], Files]] = {
-        "c": lambda: c_files(graph, isa, name, real, weights_apart=weights == "blob"),
-        "cpp": lambda: cpp_files(graph, isa, name, real),
+        "c": lambda: c_files(graph, isa or ANY, name, real, weights_apart=weights == "blob"),
+        "cpp": lambda: cpp_files(graph, isa or ANY, name, real),
         "rust": lambda: rust_files(graph, name, real),
-        "link": lambda: link_files(graph, isa, name),
+        "link": lambda: link_files(graph, isa or ANY, name),
     }
     others = runtimes.kinds()
     if not kinds and not project:
@@ -69,7 +71,7 @@ def export(
         projects.load(id)
     if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise InputError(f"the name '{name}' is no C identifier: letters, digits and _, not starting with a digit")
-    isa = targets.load(target).isa if target else "portable"
+    isa = instruction_set(target) if target else None
     check_folder(out)
     graph = models.load(model)
     files: dict[str, bytes] = {}
@@ -80,6 +82,11 @@ def export(
     for line in _updates(files, out):
         say(line)
     return write_files(files, out)
+
+
+def instruction_set(target: str) -> str:
+    """That of a part; or one by its own name, for processors that are no part (`neon`)."""
+    return target if target in FEATURES and target not in targets.ids() else targets.load(target).isa
 
 
 def _updates(files: Files, out: Path) -> Iterator[str]:
@@ -175,10 +182,14 @@ def rust_files(graph: Graph, name: str | None = None, real: Sequence[Array] = ()
 
 
 def project_files(
-    graph: Graph, project: str, isa: str = "portable", name: str | None = None, real: Sequence[Array] = ()
+    graph: Graph, project: str, isa: str | None = None, name: str | None = None, real: Sequence[Array] = ()
 ) -> Files:
-    """The folder `<name>-<project>`: the sources, an example on the first test vector, compiled libraries if any."""
+    """The folder `<name>-<project>`: the sources, an example on the first test vector, compiled libraries if any.
+
+    Without `isa` the project's own instruction set is taken, or what any compiler takes.
+    """
     module = projects.load(project)
+    isa = isa or str(getattr(module, "ISA", ANY))
     inputs, outputs = _vectors(graph, real)
     if module.LANGUAGE == "rust":
         crate = prepare_rust(graph, name)

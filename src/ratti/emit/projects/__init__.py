@@ -6,7 +6,8 @@ A project is one module, found by its name (`esp_idf` is written `esp-idf`). It 
     BUILD           the commands that build and run the example, in the project's folder
     files(parts)    its files, by path within the folder
 
-and may have `prebuilt(parts)`: compiled libraries that come with it (see `parts.Prebuilt`).
+and may have `prebuilt(parts)`: compiled libraries that come with it (see `parts.Prebuilt`), and `ISA`: the instruction
+set that it is for.
 """
 
 from __future__ import annotations

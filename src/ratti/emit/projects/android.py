@@ -11,6 +11,7 @@ from ..c import Port
 from ..parts import Parts, Prebuilt
 
 LANGUAGE = "c"
+ISA = "neon"
 BUILD = (
     'include(":{name}") in settings.gradle.kts, with this folder beside it as {name}/',
     "./gradlew :{name}:assemble",

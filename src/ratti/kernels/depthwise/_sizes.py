@@ -10,7 +10,7 @@ from ...ops._accumulate import LinearOp
 from ...ops.depthwise_conv2d import DepthwiseConv2D
 from ...types import Array, DType
 from .._channels import Channels, Rounding, channel_table, output_struct
-from .._overlap import first_bytes, stored_singly
+from .._overlap import first_bytes, in_turns, stored_singly
 from ..base import Overlap, Reach, Struct, Work
 
 
@@ -64,11 +64,26 @@ def singly_overlap(work: Work) -> Overlap:
     """For kernels that read and store pixel by pixel, in it channel by channel."""
     op = work.op
     assert isinstance(op, DepthwiseConv2D)
-    _, kernel_h, kernel_w = filters(work).shape
-    shapes = work.types[0].shape, work.output.shape
-    begins = first_bytes(*shapes, (kernel_h, kernel_w), op.stride, op.padding, op.dilation)
-    distance = stored_singly(begins, np.arange(work.output.shape[-1]) // op.multiplier)
+    distance = stored_singly(_begins(work), np.arange(work.output.shape[-1]) // op.multiplier)
     return Overlap(-work.types[0].bytes if distance is None else distance)
+
+
+def in_turns_overlap(work: Work, columns: int) -> Overlap:
+    """For kernels that compute up to `columns` pixels of a row at a time, some channels of all of them in turn."""
+    pixels = work.output.elements // work.output.shape[-1]
+    place = np.arange(pixels) % work.output.shape[-2]
+    # Where turns begin is open: those behind any pixel may be stored before it is read.
+    ends = np.arange(1, pixels + 1) + np.minimum(columns - 1, work.output.shape[-2] - 1 - place)
+    distance = in_turns(_begins(work), ends, work.output.shape[-1])
+    return Overlap(-work.types[0].bytes if distance is None else distance)
+
+
+def _begins(work: Work) -> Array:
+    """The first input byte of each pixel's window."""
+    op = work.op
+    assert isinstance(op, DepthwiseConv2D)
+    shapes = work.types[0].shape, work.output.shape
+    return first_bytes(*shapes, filters(work).shape[1:3], op.stride, op.padding, op.dilation)
 
 
 def sizes(work: Work) -> Struct:

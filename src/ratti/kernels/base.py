@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar
 
 from ..graph.ir import Graph, Node
@@ -192,7 +192,7 @@ class Kernel(ABC):
 
     def scratch_bytes(self, work: Work, rows: int) -> int | None:
         """Scratch for calls of at most `rows` rows; as in `Call`."""
-        return self.call(work).scratch_bytes
+        return _scratch_of(self, work)
 
     def banding(self, work: Work, rows: int) -> float:
         """Estimated instructions that calls of `rows` rows each take more than one call."""
@@ -201,3 +201,9 @@ class Kernel(ABC):
     def overlap(self, work: Work, operand: int) -> Overlap | None:
         """Where the output may lie over the operand, when all rows are computed in one call; None: nowhere."""
         return None
+
+
+@lru_cache(maxsize=512)
+def _scratch_of(kernel: Kernel, work: Work) -> int | None:
+    """Kept, since a call packs weights, and plans ask for it thousands of times."""
+    return kernel.call(work).scratch_bytes

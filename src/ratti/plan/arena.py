@@ -30,6 +30,8 @@ class Block:
 
 Rules = Mapping[tuple[str, str], Overlap]  # (result, operand), for an operand that dies where the result is born
 
+Meets = Mapping[str, frozenset[str]]  # by block, those that are needed at the same time
+
 
 def live_bytes(blocks: Sequence[Block], steps: int) -> list[int]:
     """Bytes needed at each step."""
@@ -85,7 +87,8 @@ def place(blocks: Sequence[Block], rules: Rules | None = None) -> tuple[dict[str
         sorted(blocks, key=lambda b: (-b.last, -b.bytes, b.name)),
     )
     bound = _align(least(blocks, rules))
-    best = min((_Placement(o, rules) for o in orders), key=lambda p: p.size)
+    meets = {b.name: frozenset(o.name for o in blocks if o.meets(b)) for b in blocks}
+    best = min((_Placement(o, rules, meets) for o in orders), key=lambda p: p.size)
     dice = random.Random(0)
     for _ in range(VARIATIONS if len(blocks) <= MOST_BLOCKS else 0):
         if best.size <= bound:
@@ -93,7 +96,7 @@ def place(blocks: Sequence[Block], rules: Rules | None = None) -> tuple[dict[str
         varied = list(best.order)
         top = varied.index(dice.choice(best.top if dice.random() < 0.5 else varied))
         varied.insert(dice.randint(0, len(varied) - 1), varied.pop(top))
-        found = _Placement(varied, rules)
+        found = _Placement(varied, rules, meets)
         if found.size <= best.size:
             best = found
     return best.offsets, best.size
@@ -102,8 +105,9 @@ def place(blocks: Sequence[Block], rules: Rules | None = None) -> tuple[dict[str
 class _Placement:
     """First fit in one order."""
 
-    def __init__(self, order: Sequence[Block], rules: Rules) -> None:
+    def __init__(self, order: Sequence[Block], rules: Rules, meets: Meets) -> None:
         self.order, self._rules = list(order), rules
+        self._meets = meets
         placed: list[tuple[int, Block]] = []
         for block in order:
             insort(placed, (self._lowest(block, placed), block), key=lambda p: p[0])
@@ -113,7 +117,8 @@ class _Placement:
         self.size = _align(end)
 
     def _lowest(self, block: Block, placed: Sequence[tuple[int, Block]]) -> int:
-        others = [p for p in placed if p[1].meets(block)]
+        meets = self._meets[block.name]
+        others = [p for p in placed if p[1].name in meets]
         offset, before = 0, -1
         while offset != before:
             before = offset

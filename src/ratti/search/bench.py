@@ -122,6 +122,7 @@ class Evaluate(Task):
     choice: Choice
     seed: int
     begin: Start | None = None
+    epochs: int | None = None  # instead of those of the bench
 
     def run(self, bench: Bench) -> Outcome:
         from ..train import train
@@ -130,7 +131,8 @@ class Evaluate(Task):
         outcome = measured(bench, self.choice)
         if not outcome.fits:
             return outcome
-        dataset, config, parts, initial = bench.dataset(self.choice), replace(bench.config, seed=self.seed), 1, None
+        dataset, parts, initial = bench.dataset(self.choice), 1, None
+        config = replace(bench.config, seed=self.seed, epochs=self.epochs or bench.config.epochs)
         if self.begin is not None:
             parts = max(1, len(dataset.train) // TUNED)
             dataset = replace(dataset, train=dataset.train.take(slice(0, None, parts)))

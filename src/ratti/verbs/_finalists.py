@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import nets
-from ..recipe import ModelRecipe, Recipe, ptq_config, train_config
+from ..recipe import ModelRecipe, Recipe
 from ..search.bench import Bench, Pace, Pulse, Start, Task
 from ..search.budget import USES
 from ..search.spaces import Choice
 from ..search.study import Search, Trial
 from ..search.workers import Pool
 from ..targets import Target
-from .build import build, write_json
+from ._built import ModelResult
+from .build import build_one, together, write_json
 from .check import Limits, check
 
 if TYPE_CHECKING:
@@ -25,10 +27,11 @@ if TYPE_CHECKING:
 
 FINAL_EPOCHS = 25  # of a finalist, that time is kept for
 MOST_EPOCHS = 60
-KEPT = 0.35  # of all the time, at most
-LEAST_EPOCHS = 3  # for fewer there are fewer finalists
+KEPT = 0.45  # of all the time, at most
+LEAST_EPOCHS = 12  # for fewer there are fewer finalists
 USEFUL = 0.85  # of the best accuracy: nets of the front below it are finished last
-FINISH_SECONDS = 10.0  # to quantize, compile, run and bundle a finalist, on a core of its own
+FINISH_SECONDS = 5.0  # to quantize, compile, run and bundle a finalist, on a core of its own; and for each layer
+LAYER_SECONDS = 0.5
 WHOLE_SECONDS = 4.0  # to compile and run one beforehand
 SPARE = 0.9  # of the time that is left, which epochs are planned for
 CLOSE = 0.05  # to a limit: such nets are run whole before they are trained
@@ -73,8 +76,11 @@ class Finalists:
         most = KEPT * self.request.minutes * 60
         each = FINAL_EPOCHS * max((t.outcome.epoch_seconds for t in trials if t.fits), default=math.inf)
         rounds = math.ceil(self.request.finalists / self.pool.size)
-        finish = self.request.finalists * (FINISH_SECONDS + WHOLE_SECONDS) * self.slow
+        finish = rounds * (self._finishing(self.bench.space.largest()) + WHOLE_SECONDS) * self.slow
         return min(rounds * each + finish, most)
+
+    def _finishing(self, choice: Choice) -> float:
+        return FINISH_SECONDS + LAYER_SECONDS * len(self.bench.space.spec(choice).layers)
 
     def finish(self, search: Search, clock: dict[str, float]) -> tuple[Found, ...]:
         """The best nets that the search found, most accurate first (by validation); `clock` is told how long it took.
@@ -86,21 +92,26 @@ class Finalists:
         chosen, epochs = self._planned(search, chosen)
         start = search.spent
         recipe = self._recipe(chosen, epochs)
-        tasks = [Train(t.choice, m, str(self.bench.folder / "nets"), search.strategy.start(t.choice))
-                 for t, m in zip(chosen, recipe.models, strict=True)]
-        scores = self.pool.map(tasks)
-        clock["training"] = search.spent - start
-        built = build(recipe, self.say)
+        answers = self.pool.map([Finish(t.choice, recipe, k, search.strategy.start(t.choice))
+                                 for k, t in enumerate(chosen)])
+        results, scores = [a[0] for a in answers], [a[1] for a in answers]
+        dataset = self.bench.dataset(chosen[0].choice)
+        built = together(recipe, results, dataset, search.spent - start)
+        # By the shares of both in what the workers did.
+        training = sum(r.train_seconds for r in results) / max(sum(a[2] for a in answers), 1e-3)
+        clock["training"] = (search.spent - start) * min(training, 1.0)
         clock["finishing"] = search.spent - start - clock["training"]
         found = []
         for trial, model, score in zip(chosen, built.models, scores, strict=True):
+            name = Path(model.net).stem
+            self.say(f"{name}: trained in {model.train_seconds:.0f} s, accuracy {score:.1%} on validation")
             (checked,) = model.checks
             most = self.request.max_instructions
             if not checked.fits or checked.instructions is None or (most and checked.instructions > most):
-                self.say(f"{model.net} is dropped: {'; '.join(checked.reasons) or 'too many instructions'}")
+                self.say(f"{name} is dropped: {'; '.join(checked.reasons) or 'too many instructions'}")
                 continue
             found.append(Found(
-                Path(model.net).stem, model.bundle, model.accuracy_int8, score, checked.ram["total"],
+                name, model.bundle, model.accuracy_int8, score, checked.ram["total"],
                 checked.flash["total"], checked.instructions, checked.latency_ms, checked.energy_uj,
                 dict(trial.choice)))
         return tuple(sorted(found, key=lambda f: -f.val_accuracy))
@@ -155,8 +166,10 @@ class Finalists:
         paces = self.pool.map([Pace(t.choice) for t in chosen])
         epochs = 1
         for count in range(len(chosen), 0, -1):
-            left = self.request.minutes * 60 - search.spent - count * FINISH_SECONDS * slow
-            room = left * SPARE / math.ceil(count / self.pool.size)
+            rounds = math.ceil(count / self.pool.size)
+            finishing = max(self._finishing(t.choice) for t in chosen[:count])
+            left = self.request.minutes * 60 - search.spent - rounds * finishing * slow
+            room = left * SPARE / rounds
             epochs = int(min(max(room / max(max(paces[:count]), 1e-3), 1), MOST_EPOCHS))
             if epochs >= LEAST_EPOCHS or count == 1:
                 chosen = chosen[:count]
@@ -195,26 +208,24 @@ class Whole(Task):
     limits: Limits
 
     def run(self, bench: Bench) -> tuple[bool, int, str]:
-        found = check(nets.random_graph(bench.space.spec(self.choice)), self.target, self.limits)
+        graph = nets.random_graph(bench.space.spec(self.choice))
+        found = check(graph, self.target, self.limits, trades=False)
         return found.fits, found.instructions or 0, "; ".join(found.reasons)
 
 
 @dataclass(frozen=True)
-class Train(Task):
-    """Trains a finalist into the folder where `build` goes on with it; gives its accuracy on the validation part."""
+class Finish(Task):
+    """Trains net `k` of `recipe`, quantizes and measures it and writes its bundle: (result, its accuracy on the
+    validation part, seconds). Goes on where it was.
+    """
 
     choice: Choice
-    model: ModelRecipe
-    out: str
+    recipe: Recipe
+    k: int
     begin: Start | None = None
 
-    def run(self, bench: Bench) -> float:
-        from ..train import train
-
-        spec = nets.read(Path(self.model.net))
-        work = Path(self.out) / ".work" / Path(self.model.net).stem
-        ptq_config(self.model)
+    def run(self, bench: Bench) -> tuple[ModelResult, float, float]:
+        start = time.monotonic()
         initial = None if self.begin is None else self.begin.module(bench, self.choice)
-        trained = train(spec, bench.dataset(self.choice), train_config(self.model), run_dir=work, initial=initial,
-                        progress=False)
-        return trained.val.accuracy
+        result, score = build_one(self.recipe, self.recipe.models[self.k], bench.dataset(self.choice), initial)
+        return result, score, time.monotonic() - start

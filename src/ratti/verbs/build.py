@@ -61,12 +61,33 @@ def build(recipe: Recipe, say: Say = lambda line: None, progress: bool = False) 
     made = []
     for (model, spec, dataset), (train_settings, ptq_settings) in zip(prepared, configs, strict=True):
         say(f"{model.net}: {spec.parameters:,} parameters, {spec.macs:,} MACs, for {', '.join(model.targets)}")
-        work = root / ".work" / _folder(model.net)
         job = Job(recipe, model, spec, dataset, limits, say)
-        made.append((job, job.make(work, train_settings, ptq_settings, progress)))
+        made.append((job, job.make(job.work, train_settings, ptq_settings, progress)))
     # Everything that selects is done, for all nets; from here on the test set is only reported on.
     results = [job.report(root, *parts) for job, parts in made]
-    first = prepared[0][2]
+    return together(recipe, results, prepared[0][2], time.monotonic() - start)
+
+
+def build_one(
+    recipe: Recipe, model: ModelRecipe, dataset: Dataset, initial: Any = None
+) -> tuple[ModelResult, float]:
+    """The bundle of one net of `recipe`, whose data are open already, and its score on validation.
+
+    `initial` is a module to begin training with.
+    """
+    from ..train import train
+
+    job = Job(recipe, model, nets.read(Path(model.net)), dataset, _limits(recipe), lambda line: None, trades=False)
+    settings, ptq_settings = train_config(model), ptq_config(model)
+    assert job.spec is not None
+    trained = train(job.spec, dataset, settings, run_dir=job.work, initial=initial, progress=False)
+    made = job.make(job.work, settings, ptq_settings, False)  # finds the training done
+    return job.report(Path(recipe.out), *made), trained.val.accuracy
+
+
+def together(recipe: Recipe, results: Sequence[ModelResult], first: Dataset, seconds: float) -> BuildResult:
+    """What became of a recipe, with its report in `recipe.out`."""
+    root = Path(recipe.out)
     data = {
         "source": recipe.data,
         "classes": list(first.class_names),
@@ -75,7 +96,7 @@ def build(recipe: Recipe, say: Say = lambda line: None, progress: bool = False) 
         "test": first.test_size,
         "bad_files": [{"path": str(b.path), "reason": b.reason} for b in first.report.bad_files],
     }
-    result = BuildResult(recipe.name, str(root), data, tuple(results), round(time.monotonic() - start, 1))
+    result = BuildResult(recipe.name, str(root), data, tuple(results), round(seconds, 1))
     write_json(root / "report.json", result.to_json())
     report(root)
     return result
@@ -128,6 +149,12 @@ class Job:
     dataset: Dataset
     limits: Limits
     say: Say
+    trades: bool = True  # what other plans would take is looked at
+
+    @property
+    def work(self) -> Path:
+        """Where its training goes on, if it was interrupted."""
+        return Path(self.recipe.out) / ".work" / _folder(self.model.net)
 
     def make(
         self, work: Path, train_settings: Any, ptq_settings: Any, progress: bool
@@ -219,7 +246,7 @@ class Job:
         """The figures at the recipe's setting; `auto` takes size where speed does not fit."""
         settings = ("speed", "size") if self.recipe.optimize == "auto" else (self.recipe.optimize,)
         for setting in settings:
-            result = check(graph, target, self.limits, setting)
+            result = check(graph, target, self.limits, setting, self.trades)
             if result.fits:
                 break
         return result

@@ -144,8 +144,11 @@ def check(
     target: str | Target,
     limits: Limits | None = None,
     optimize: str = "speed",
+    trades: bool = True,
 ) -> CheckResult:
     """Compiles `model` for `target`, runs it on the emulated core and holds the figures against the limits.
+
+    Under a limit of RAM, `trades` says what other plans would take.
 
     A float model is profiled as if it were int8, with ranges from random inputs: its accuracy is unknown.
 
@@ -159,13 +162,15 @@ def check(
     graph = models.load(model)
     label = str(model) if not isinstance(model, Graph) else graph.name
     if not graph.is_float:
-        return replace(_check(label, graph, device, limits, optimize), passes=passes.optimize(graph)[1])
+        return replace(_check(label, graph, device, limits, optimize, trades), passes=passes.optimize(graph)[1])
     folded, savings = passes.optimize(graph)
-    result = _check(label, assume_int8(folded), device, limits, optimize)
+    result = _check(label, assume_int8(folded), device, limits, optimize, trades)
     return replace(result, passes=savings, assumed=NOTE)
 
 
-def _check(label: str, graph: Graph, device: Target, limits: Limits, optimize: str) -> CheckResult:
+def _check(
+    label: str, graph: Graph, device: Target, limits: Limits, optimize: str, trades: bool
+) -> CheckResult:
     """`check` of an int8 graph."""
     deployment = prepare(graph, device.isa, optimize=optimize)
     sensor = front_end_of(graph)
@@ -193,10 +198,10 @@ def _check(label: str, graph: Graph, device: Target, limits: Limits, optimize: s
     result = replace(result, ram={**result.ram, "memory": measured.memory})
     if figures is not None:
         result = _with_front_end(result, figures, _room(measured.deployment), limits)
-    if limits.ram_bytes is None:
+    if limits.ram_bytes is None or not trades:
         return result
-    trades = trade_off(graph, device, inputs, optimize, measured.deployment.lean)
-    return replace(result, tradeoff=tuple(trades))
+    found = trade_off(graph, device, inputs, optimize, measured.deployment.lean)
+    return replace(result, tradeoff=tuple(found))
 
 
 def _with_front_end(result: CheckResult, front: FrontEndFigures, room_bytes: int, limits: Limits) -> CheckResult:

@@ -11,7 +11,6 @@ Every command goes on where it was when it is started again with the same --out.
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -32,7 +31,7 @@ from ratti.search.bench import Bench, Evaluate
 from ratti.search.budget import Budget
 from ratti.search.cost import CostModel
 from ratti.search.spaces import Space, Task
-from ratti.search.workers import LocalPool
+from ratti.search.workers import LocalPool, makespan
 from ratti.targets import Target
 from ratti.train import TrainConfig
 from ratti.types import Array
@@ -244,15 +243,7 @@ def workers(arguments: argparse.Namespace) -> None:
             keep(path, known[count])
         print(f"{count:3} workers: {known[count]['seconds']:8.1f} s for {len(choices)} candidates, measured")
     for count in SIMULATED:
-        print(f"{count:3} workers: {_makespan(known[1]['each'], count):8.1f} s, simulated from the times by one worker")
-
-
-def _makespan(each: Sequence[float], count: int) -> float:
-    """When the last candidate is done, each begun by whoever is free first."""
-    free = [0.0] * count
-    for seconds in each:
-        heapq.heapreplace(free, free[0] + seconds)
-    return max(free)
+        print(f"{count:3} workers: {makespan(known[1]['each'], count):8.1f} s, simulated from the times by one worker")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ratti import data
+from ratti.search import workers
 from ratti.search.learned import Option
 from ratti.search.spaces import Task, load, suited
 from ratti.verbs.search import Found, SearchResult, _datasets
@@ -105,11 +106,11 @@ def test_rows_survive_a_kill(bench: SimpleNamespace, tmp_path: Path) -> None:
     assert bench.rows(path) == [{"net": 0}, {"net": 1}, {"net": 2}]
 
 
-def test_workers_take_the_next_candidate(bench: SimpleNamespace) -> None:
-    assert bench._makespan([3.0, 1.0, 1.0, 1.0], 1) == pytest.approx(6.0)
-    assert bench._makespan([3.0, 1.0, 1.0, 1.0], 2) == pytest.approx(3.0)
-    assert bench._makespan([1.0, 1.0, 1.0, 3.0], 2) == pytest.approx(4.0)
-    assert bench._makespan([2.0, 1.0], 8) == pytest.approx(2.0)
+def test_workers_take_the_next_candidate() -> None:
+    assert workers.makespan([3.0, 1.0, 1.0, 1.0], 1) == pytest.approx(6.0)
+    assert workers.makespan([3.0, 1.0, 1.0, 1.0], 2) == pytest.approx(3.0)
+    assert workers.makespan([1.0, 1.0, 1.0, 3.0], 2) == pytest.approx(4.0)
+    assert workers.makespan([2.0, 1.0], 8) == pytest.approx(2.0)
 
 
 def test_nets_are_compared_at_equal_work(bench: SimpleNamespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import multiprocessing
 import os
 import signal
@@ -71,6 +72,14 @@ class Pool(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def makespan(seconds: Sequence[float], workers: int) -> float:
+    """When the last of these tasks is done, each begun in order by whoever is free first."""
+    free = [0.0] * workers
+    for each in seconds:
+        heapq.heapreplace(free, free[0] + each)
+    return max(free)
 
 
 def checked(answer: Any) -> Any:

@@ -16,7 +16,7 @@ from ..search.bench import Bench, Pace, Pulse, Start, Task
 from ..search.budget import USES
 from ..search.spaces import Choice
 from ..search.study import Search, Trial
-from ..search.workers import Pool
+from ..search.workers import Pool, makespan
 from ..targets import Target
 from ._built import ModelResult
 from .build import build_one, together, write_json
@@ -30,6 +30,7 @@ MOST_EPOCHS = 60
 KEPT = 0.45  # of all the time, at most
 LEAST_EPOCHS = 12  # for fewer there are fewer finalists
 USEFUL = 0.85  # of the best accuracy: nets of the front below it are finished last
+LARGER = 2.0
 FINISH_SECONDS = 5.0  # to quantize, compile, run and bundle a finalist, on a core of its own; and for each layer
 LAYER_SECONDS = 0.5
 WHOLE_SECONDS = 4.0  # to compile and run one beforehand
@@ -117,16 +118,22 @@ class Finalists:
         return tuple(sorted(found, key=lambda f: -f.val_accuracy))
 
     def _chosen(self, search: Search) -> list[Trial]:
-        """Nets of the front that fit when they are compiled and run whole: the best that uses the time allowed, the
-        most accurate, then evenly spread over those that are not much worse.
+        """Nets that fit when they are compiled and run whole: the best that uses the time allowed; the most accurate;
+        the best of those that take `LARGER` times its work, since candidates are trained for a short time, and small
+        nets need less; then evenly spread over those of the front that are not much worse.
         """
         front = search.front()
-        using = [t for t in search.trials() if t.fits and self._uses(t) and t.accuracy >= USEFUL * front[0].accuracy]
-        first = [max(using, key=lambda t: t.accuracy)] if using else []
-        useful = [t for t in front if t.accuracy >= USEFUL * front[0].accuracy and t not in first]
+        good = [t for t in search.trials() if t.fits and t.accuracy >= USEFUL * front[0].accuracy]
+        using, larger = [t for t in good if self._uses(t)], [t for t in good if t.work >= LARGER * front[0].work]
+        first: list[Trial] = []
+        for some in (using, front[:1], larger):
+            best = max(some, key=lambda t: t.accuracy, default=None)
+            if best is not None and best not in first:
+                first.append(best)
+        useful = [t for t in front if t in good and t not in first]
         rest = [t for t in front if t not in useful and t not in first]
         waiting = useful if len(useful) + len(first) >= self.request.finalists else [*useful, *rest]
-        chosen = self._whole(first)
+        chosen = self._whole(first[: self.request.finalists])
         while waiting and len(chosen) < self.request.finalists:
             wanted = self.request.finalists - len(chosen)
             spread = {round(k * (len(waiting) - 1) / max(wanted - 1, 1)) for k in range(wanted)}
@@ -164,13 +171,12 @@ class Finalists:
         size = min(self.pool.size, len(chosen))
         slow = max(self.pool.map([Pulse()] * size))
         paces = self.pool.map([Pace(t.choice) for t in chosen])
+        left = self.request.minutes * 60 - search.spent
         epochs = 1
         for count in range(len(chosen), 0, -1):
-            rounds = math.ceil(count / self.pool.size)
-            finishing = max(self._finishing(t.choice) for t in chosen[:count])
-            left = self.request.minutes * 60 - search.spent - rounds * finishing * slow
-            room = left * SPARE / rounds
-            epochs = int(min(max(room / max(max(paces[:count]), 1e-3), 1), MOST_EPOCHS))
+            finishing = [self._finishing(t.choice) * slow for t in chosen[:count]]
+            epochs = next((e for e in range(MOST_EPOCHS, 1, -1) if makespan(
+                [e * p + f for p, f in zip(paces, finishing, strict=False)], self.pool.size) <= SPARE * left), 1)
             if epochs >= LEAST_EPOCHS or count == 1:
                 chosen = chosen[:count]
                 break

@@ -72,7 +72,7 @@ def boxes(work: Work) -> tuple[Box, ...] | None:
         for first, step, part in _rows(moved[chosen]):
             for source, place in _parts(part, places[chosen[1:]]):
                 (rows, in_row), *rest = _steps(source)
-                inner = _merged([(n, s, p) for (n, s), (_, p) in zip(rest, _steps(place), strict=True)])
+                inner = _longest_last(_merged([(n, s, p) for (n, s), (_, p) in zip(rest, _steps(place), strict=True)]))
                 if len(inner) > INNER:
                     return None
                 begin, at = int(source.flat[0]), int(place.flat[0])
@@ -149,3 +149,11 @@ def _merged(dimensions: list[Dimension]) -> tuple[Dimension, ...]:
         else:
             out.append((count, source, place))
     return tuple(out)
+
+
+def _longest_last(dimensions: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
+    """Where elements are copied singly, the innermost loop is the one with most of them."""
+    if not dimensions or dimensions[-1][1:] == (1, 1):
+        return dimensions
+    longest = max(range(len(dimensions)), key=lambda k: dimensions[k][0])
+    return (*dimensions[:longest], *dimensions[longest + 1 :], dimensions[longest])

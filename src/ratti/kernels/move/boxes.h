@@ -18,6 +18,7 @@ RATTI_INLINE void ratti_move_row(const int8_t *in, int8_t *out, const ratti_move
                 if (b->in3 == 1 && b->out3 == 1) {
                     ratti_move(target, source, (size_t)b->count3);
                 } else {
+                    RATTI_UNROLL_4
                     for (l = 0; l < b->count3; ++l) {
                         target[l * b->out3] = source[l * b->in3];
                     }

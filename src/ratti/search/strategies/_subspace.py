@@ -4,7 +4,7 @@ Lin et al. 2020, "MCUNet: Tiny Deep Learning on IoT Devices", section 3.1: of th
 meet the limits, the more they compute the better, since a net that computes more at the same memory is more accurate.
 Where the paper counts operations, this takes work as it was measured on the target. Work is not all: on photos of
 leaves, nets for 64 x 64 pixels learned faster than nets for 32 x 32 with twice their work. So the best of each input
-are trained for a moment, where there is time, and the one that learns fastest is taken.
+are trained for the same few seconds, where there are some, and the one that learns fastest is taken.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from ..study import Search
 
 NOTE = "subspace"
-SHARE = 0.2  # of the time that is left
+SHARE = 0.3  # of the time that is left
 DRAWN = 40  # nets of each subspace, of which those that are not hopeless are measured
 LEAST_SHARE = 0.1  # of the drawn nets that must not be hopeless
 FIT = 0.25  # of the measured nets that must be within the limits
 RIVAL = 0.25  # of the most work: subspaces below it are not tried
-PROBE_EPOCHS = 2
+PROBES = 2  # nets of each
+PROBE_EPOCHS = 2  # of the fastest at least
+SPARE = 0.8  # of the time, since training does not keep its pace exactly
 
 
 def chosen(search: Search) -> dict[str, Value]:
@@ -75,36 +77,34 @@ def _choose(search: Search) -> dict[str, Any]:
         rivals = [r for r in rows if r["fit"] >= FIT and r["mean_work"] >= RIVAL * best["mean_work"]]
         if len(rivals) > 1 and _tried(search, rivals, until):
             best = max(rivals, key=lambda r: r["accuracy"])
-            why = f"its nets learn fastest ({best['accuracy']:.1%} after {PROBE_EPOCHS} epochs)"
+            why = f"its nets learn fastest ({best['accuracy']:.1%} after {best['probe_seconds']:.0f} s)"
     search.say(f"subspace {best['fixed']}: {why}, of {len(rows)} that were measured")
     return {"fixed": best["fixed"], "subspaces": _told(rows)}
 
 
 def _tried(search: Search, rivals: list[dict[str, Any]], until: float) -> bool:
-    """Trains the nets of rivals with about the same work for a moment, as many of each as there is time for; False
-    where there is none. Their mean accuracy becomes the rivals' own.
+    """Trains `PROBES` nets of each rival, all for the same time; False where there is too little of it. Their mean
+    accuracy becomes the rival's own.
     """
     least = min(r["work"][-1] for r in rivals)
-    for row in rivals:
-        row["probes"] = sorted(row["nets"], key=lambda c: abs(math.log(row["work"][row["nets"].index(c)] / least)))
-    paces = search.pool.map([Pace(r["probes"][0]) for r in rivals])
-    seconds = sum(paces) * PROBE_EPOCHS / min(search.pool.size, len(rivals))
-    found: list[list[float]] = [[] for _ in rivals]
-    for k in range(min(len(r["probes"]) for r in rivals)):
-        if time.monotonic() + seconds > until:
-            break
-        start = time.monotonic()
-        tasks = [Evaluate(r["probes"][k], search.seed, epochs=PROBE_EPOCHS) for r in rivals]
-        for accuracies, outcome in zip(found, search.pool.map(tasks), strict=True):
-            accuracies.append(outcome.accuracy)
-        seconds = time.monotonic() - start
-    for row, accuracies in zip(rivals, found, strict=True):
-        row["accuracy"] = float(np.mean(accuracies)) if accuracies else 0.0
-    return bool(found[0])
+    probes = [sorted(zip(r["work"], r["nets"], strict=True), key=lambda f: abs(math.log(f[0] / least)))[:PROBES]
+              for r in rivals]  # of about the same work
+    tasks = [Pace(choice) for some in probes for _, choice in some]
+    paces = search.pool.map(tasks)
+    seconds = (until - time.monotonic()) * search.pool.size / len(tasks) * SPARE
+    if seconds < PROBE_EPOCHS * min(paces):
+        return False
+    outcomes = search.pool.map([Evaluate(t.choice, search.seed, epochs=max(round(seconds / p), 1))
+                                for t, p in zip(tasks, paces, strict=True)])
+    for row, some in zip(rivals, probes, strict=True):
+        own = [outcomes.pop(0) for _ in some]
+        row["accuracy"] = float(np.mean([o.accuracy for o in own]))
+        row["probe_seconds"] = seconds
+    return True
 
 
 def _told(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: v for k, v in row.items() if k not in ("nets", "probes")} for row in rows]
+    return [{k: v for k, v in row.items() if k != "nets"} for row in rows]
 
 
 def _drawn(search: Search, part: Space, fixed: dict[str, Value]) -> list[Choice]:

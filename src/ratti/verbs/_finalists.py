@@ -172,14 +172,16 @@ class Finalists:
         slow = max(self.pool.map([Pulse()] * size))
         paces = self.pool.map([Pace(t.choice) for t in chosen])
         left = self.request.minutes * 60 - search.spent
-        epochs = 1
-        for count in range(len(chosen), 0, -1):
+
+        def possible(count: int) -> int:
             finishing = [self._finishing(t.choice) * slow for t in chosen[:count]]
-            epochs = next((e for e in range(MOST_EPOCHS, 1, -1) if makespan(
+            return next((e for e in range(MOST_EPOCHS, 1, -1) if makespan(
                 [e * p + f for p, f in zip(paces, finishing, strict=False)], self.pool.size) <= SPARE * left), 1)
-            if epochs >= LEAST_EPOCHS or count == 1:
-                chosen = chosen[:count]
-                break
+
+        # Fewer finalists only where that gives more epochs.
+        enough = min(LEAST_EPOCHS, possible(1))
+        count = next(n for n in range(len(chosen), 0, -1) if possible(n) >= enough)
+        chosen, epochs = chosen[:count], possible(count)
         self.say(f"training {len(chosen)} finalist{'s' * (len(chosen) > 1)} for {epochs} epochs, "
                  f"{(self.request.minutes * 60 - search.spent) / 60:.1f} min left")
         write_json(path, {"nets": [t.number for t in chosen], "epochs": epochs})

@@ -125,8 +125,10 @@ def test_real_models_need_what_is_alive(model: str, bytes_: int, features: str, 
     plan = make_plan(graph, FEATURES[features])
     check_plan(plan)
     assert plan.lower_bound_bytes == bytes_
-    # The vector kernels read a pixel where it lies, channel group by channel group: a result stays further behind it.
-    assert plan.activation_bytes <= (1.25 if "mve" in FEATURES[features] else 1.04) * bytes_
+    # The vector kernels read pixels where they lie, channel group by channel group: a result stays further behind them,
+    # behind four at a time with NEON, whose processors have the memory.
+    spare = next((s for f, s in (("mve", 1.25), ("neon", 1.45)) if f in FEATURES[features]), 1.04)
+    assert plan.activation_bytes <= spare * bytes_
 
 
 @pytest.mark.toolchain

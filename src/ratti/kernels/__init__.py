@@ -22,6 +22,7 @@ from .base import (
     Struct,
     Table,
     Work,
+    call_of,
     lean_features,
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     "Table",
     "Work",
     "all_kernels",
+    "call_of",
     "candidates",
     "lean_features",
     "rust_form",

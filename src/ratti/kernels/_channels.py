@@ -92,3 +92,8 @@ def output_struct(output: TensorType, activation: Activation, rounding: Rounding
     """The `ratti_output` constants."""
     low, high = activation.code_range(output)
     return "ratti_output", {"zero": output.zero_point, "low": low, "high": high, "rounding": rounding.value}
+
+
+def in_tiles(rows: Array, size: int) -> Array:
+    """`rows` with rows of zeros behind them, up to a multiple of `size`: for kernels that read whole tiles."""
+    return np.pad(rows, ((0, -len(rows) % size), *((0, 0) for _ in rows.shape[1:])))

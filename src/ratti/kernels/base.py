@@ -192,7 +192,7 @@ class Kernel(ABC):
 
     def scratch_bytes(self, work: Work, rows: int) -> int | None:
         """Scratch for calls of at most `rows` rows; as in `Call`."""
-        return _scratch_of(self, work)
+        return call_of(self, work).scratch_bytes
 
     def banding(self, work: Work, rows: int) -> float:
         """Estimated instructions that calls of `rows` rows each take more than one call."""
@@ -203,7 +203,7 @@ class Kernel(ABC):
         return None
 
 
-@lru_cache(maxsize=512)
-def _scratch_of(kernel: Kernel, work: Work) -> int | None:
-    """Kept, since a call packs weights, and plans ask for it thousands of times."""
-    return kernel.call(work).scratch_bytes
+@lru_cache(maxsize=256)
+def call_of(kernel: Kernel, work: Work) -> Call:
+    """A kernel's call; kept, since it packs the weights, and plans ask for it thousands of times."""
+    return kernel.call(work)

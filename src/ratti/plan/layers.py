@@ -7,15 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from ..graph.ir import Graph, Node
-from ..kernels import Call, Kernel, Overlap, Work
+from ..kernels import Kernel, Overlap, Work
 from ..ops.reshape import Reshape
 from .plan import Patches
-
-
-@lru_cache(maxsize=256)
-def call_of(kernel: Kernel, work: Work) -> Call:
-    """A kernel's call; made once for works that patches share, since it packs the weights."""
-    return kernel.call(work)
 
 
 @lru_cache(maxsize=1024)

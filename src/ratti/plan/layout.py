@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..kernels import Overlap
+from ..kernels import Overlap, call_of
 from .arena import Block, least, place, shared_bytes
-from .layers import Layers, call_of
+from .layers import Layers
 from .plan import Plan, Step, Stream, Window
 from .stream import Bands
 

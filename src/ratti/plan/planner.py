@@ -8,9 +8,9 @@ from dataclasses import replace
 from ..errors import UnsupportedError
 from ..graph.ir import Graph, Node
 from ..graph.patches import cut
-from ..kernels import Kernel, Work, candidates, lean_features
+from ..kernels import Kernel, Work, call_of, candidates, lean_features
 from ..ops.reshape import Reshape
-from .layers import Layer, Layers, call_of
+from .layers import Layer, Layers
 from .layout import Unit, instructions, lay_out, needed_bytes
 from .order import reorder
 from .patches import Cut, cuts

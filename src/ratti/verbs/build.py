@@ -62,7 +62,7 @@ def build(recipe: Recipe, say: Say = lambda line: None, progress: bool = False) 
     for (model, spec, dataset), (train_settings, ptq_settings) in zip(prepared, configs, strict=True):
         say(f"{model.net}: {spec.parameters:,} parameters, {spec.macs:,} MACs, for {', '.join(model.targets)}")
         job = Job(recipe, model, spec, dataset, limits, say)
-        made.append((job, job.make(job.work, train_settings, ptq_settings, progress)))
+        made.append((job, job.make(train_settings, ptq_settings, progress)))
     # Everything that selects is done, for all nets; from here on the test set is only reported on.
     results = [job.report(root, *parts) for job, parts in made]
     return together(recipe, results, prepared[0][2], time.monotonic() - start)
@@ -75,14 +75,9 @@ def build_one(
 
     `initial` is a module to begin training with.
     """
-    from ..train import train
-
     job = Job(recipe, model, nets.read(Path(model.net)), dataset, _limits(recipe), lambda line: None, trades=False)
-    settings, ptq_settings = train_config(model), ptq_config(model)
-    assert job.spec is not None
-    trained = train(job.spec, dataset, settings, run_dir=job.work, initial=initial, progress=False)
-    made = job.make(job.work, settings, ptq_settings, False)  # finds the training done
-    return job.report(Path(recipe.out), *made), trained.val.accuracy
+    made = job.make(train_config(model), ptq_config(model), False, initial)
+    return job.report(Path(recipe.out), *made), made[0].val.accuracy
 
 
 def together(recipe: Recipe, results: Sequence[ModelResult], first: Dataset, seconds: float) -> BuildResult:
@@ -157,15 +152,16 @@ class Job:
         return Path(self.recipe.out) / ".work" / _folder(self.model.net)
 
     def make(
-        self, work: Path, train_settings: Any, ptq_settings: Any, progress: bool
+        self, train_settings: Any, ptq_settings: Any, progress: bool, initial: Any = None
     ) -> tuple[FloatNet, Graph, list[CheckResult]]:
-        """Trains, quantizes and measures."""
+        """Trains, from the weights of the module `initial` if there is one, quantizes and measures."""
         from ..compress import quantize
         from ..formats.torch_export import import_program
         from ..train import train
 
         assert self.spec is not None
-        trained = FloatNet.of(train(self.spec, self.dataset, train_settings, run_dir=work, progress=progress))
+        trained = FloatNet.of(train(
+            self.spec, self.dataset, train_settings, run_dir=self.work, initial=initial, progress=progress))
         metric = goals.load(self.dataset.goal).METRIC
         self.say(f"trained in {trained.seconds:.0f} s: {metric} {trained.val.accuracy:.1%} on validation")
         program = quantize(trained.model, self.dataset, ptq_settings)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...types import Array
+from .._channels import in_tiles
 from ..base import Call, Kernel, Overlap, Reach, Table, Work
 from ._sizes import LINEAR, channels, depth, filters, groups, is_pointwise, pixels, reach, sizes, tiled_overlap
 
@@ -35,19 +36,14 @@ class ConvNeon(Kernel):
 
     def call(self, work: Work) -> Call:
         weights = Table("weights", "int8_t", pack(filters(work).reshape(work.output.shape[-1], -1)))
-        found = channels(work)
-        records = Table(found.table.role, found.table.ctype, in_tiles(found.table.data))
+        found = channels(work).table
+        records = Table(found.role, found.ctype, in_tiles(found.data, TILE_O))
         windows = 0 if is_pointwise(work) else TILE_P * depth(work)
         return Call("ratti_conv_neon", {"sizes": sizes(work)}, (weights, records), windows)
 
 
-def in_tiles(rows: Array, size: int = TILE_O) -> Array:
-    """`rows` with zeros behind them, up to a multiple of `size`."""
-    return np.pad(rows, ((0, -len(rows) % size), *((0, 0) for _ in rows.shape[1:])))
-
-
 def pack(w: Array) -> Array:
     """(O, depth) int8 as neon.h reads it: (O / 8, depth / 4, 8, 4), flat, with zeros to whole tiles."""
-    padded = np.pad(in_tiles(w), ((0, 0), (0, -w.shape[1] % 4)))
+    padded = np.pad(in_tiles(w, TILE_O), ((0, 0), (0, -w.shape[1] % 4)))
     tiles = padded.reshape(-1, TILE_O, padded.shape[1] // 4, 4)
     return np.ascontiguousarray(tiles.transpose(0, 2, 1, 3)).ravel()

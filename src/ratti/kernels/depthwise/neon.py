@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ops.depthwise_conv2d import DepthwiseConv2D
+from .._channels import in_tiles
 from ..base import Call, Kernel, Overlap, Reach, Table, Work
 from ._sizes import channels, filters, in_turns_overlap, reach, sizes
 
@@ -39,9 +40,8 @@ class DepthwiseNeon(Kernel):
 
     def call(self, work: Work) -> Call:
         planes = filters(work).reshape(work.output.shape[-1], -1)
-        padded = np.pad(planes, ((0, -len(planes) % LANES), (0, 0)))
-        weights = padded.reshape(-1, LANES, planes.shape[1]).transpose(0, 2, 1)
+        weights = in_tiles(planes, LANES).reshape(-1, LANES, planes.shape[1]).transpose(0, 2, 1)
         found = channels(work).table
-        records = Table(found.role, found.ctype, np.pad(found.data, ((0, -len(planes) % LANES), (0, 0))))
+        records = Table(found.role, found.ctype, in_tiles(found.data, LANES))
         tables = (Table("weights", "int8_t", np.ascontiguousarray(weights).ravel()), records)
         return Call("ratti_depthwise_neon", {"sizes": sizes(work)}, tables, work.output.shape[-1])

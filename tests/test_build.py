@@ -89,7 +89,8 @@ def test_the_bundle_is_complete(built: tuple[BuildResult, Path]) -> None:
     assert {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()} == {
         "model.tflite", "net.yaml", "weights.safetensors", "vectors.npz", "report.json", "model_card.md", "recipe.yaml",
         "report.html", "examples.npz",
-        *(f"c/{isa}/tiny{end}" for isa in ("portable", "rv32ec") for end in (".c", ".h", "_test.c")),
+        *(f"c/{isa}/tiny{end}" for isa in ("portable", "rv32ec")
+          for end in (".c", ".h", "_test.c", "_answer.c", "_answer.h")),
     }
     assert not list(bundle.parent.glob(".*.part"))
     assert recipe.read(bundle / "recipe.yaml").models[0].net == NET

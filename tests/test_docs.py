@@ -1,8 +1,9 @@
 """Documents say what is true today: their commands parse, the quick ones run, links lead somewhere, the site builds.
 
-A fenced block of shell in `docs/` or README.md is marked by a comment on the line before it: `<!-- run -->` runs in
-this test, in a folder with MLPerf Tiny's `kws.tflite`; `<!-- run slow -->` makes its page's test slow;
-`<!-- hardware: what -->` says what it needs. Others are long: that their words parse is tested.
+A fenced block of shell in `docs/` or README.md is marked by a comment on the line before it. `<!-- run -->` runs in
+this test, in a folder with what it names (`stand_ins.py`); `<!-- run slow -->` makes its page's test slow;
+`<!-- run brief -->` is slow, too, and runs with one epoch, one minute, few rounds (`BRIEF`). `<!-- tested: FILE -->`
+says where it runs otherwise. There are no others, but on the pages of `test_docs_boards.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -20,15 +20,28 @@ from pathlib import Path
 
 import pytest
 
+import stand_ins
 from ratti import targets
 from ratti.cli import parser, verbs
 from ratti.targets import hosts
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-FENCE = re.compile(r"(?:^<!-- (run|run slow|hardware: [^\n]+?) -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
+FENCE = re.compile(r"(?:^<!-- (run|run slow|run brief|tested: [^\n]+?) -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
 SHELL = ("", "sh", "console")
 NO = {"check": 1, "llm": 1}  # verbs that may answer no: exit code 1
+UNTRAINED = {"build": 1, "compress": 1, "search": 1}  # and those that may after one epoch
+ELSEWHERE = ("boards.md", "projects.md")  # every command of them runs in test_docs_boards.py
+
+# How `run brief` runs: these options are given another value where a command has them; where `adds` names its first
+# words, it gets the options behind them, too.
+BRIEF = {"--epochs": "1", "--minutes": "1", "--nets": "2", "--rounds": "2", "--inputs": "4"}
+ADDS = {
+    "ratti train": "--epochs 1", "ratti build": "--epochs 1", "ratti compress": "--epochs 1",
+    "ratti search": "--epochs 1 --finalists 1", "ratti llm train": "--steps-per-epoch 2",
+    "python benchmarks/search.py compare": "--epochs 1 --finalists 1 --seeds 0 --strategies tiny_nas",
+    "python benchmarks/compression.py": "--sets leaves --epochs 1",
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,19 @@ def _words(line: str) -> tuple[list[str], str | None]:
     return words, None
 
 
+def _brief(line: str, folder: Path) -> str:
+    """The command with less to do; NET is the first net of a search that ran before it."""
+    added = [more for start, more in ADDS.items() if line.startswith(start + " ")]
+    for option, value in BRIEF.items():
+        line = re.sub(rf"{option} \S+", f"{option} {value}", line)
+    for more in added:
+        for option, value in re.findall(r"(--\S+) (\S+)", more):
+            line = line if f"{option} " in line else f"{line} {option} {value}"
+    if "/NET" in line:
+        line = line.replace("NET", min(p.name for p in folder.glob("runs/*/nets/*")))
+    return line
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_commands_parse(command: Command) -> None:
     words, _ = _words(command.line)
@@ -87,8 +113,18 @@ def test_there_are_commands_of_most_verbs() -> None:
     assert shown <= set(verbs())
 
 
+def test_every_command_runs_somewhere() -> None:
+    nowhere = [str(c) for c in COMMANDS if not c.marker and c.page not in ELSEWHERE]
+    assert nowhere == []
+    for c in COMMANDS:
+        assert not c.marker.startswith("tested: ") or (ROOT / c.marker.removeprefix("tested: ")).is_file(), c
+
+
+SLOW = ("run slow", "run brief")
+
+
 def _slow(page: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.slow] if any(c.page == page and c.marker == "run slow" for c in COMMANDS) else []
+    return [pytest.mark.slow] if any(c.page == page and c.marker in SLOW for c in COMMANDS) else []
 
 
 @pytest.mark.toolchain
@@ -96,17 +132,19 @@ def _slow(page: str) -> list[pytest.MarkDecorator]:
 @pytest.mark.parametrize("page", [pytest.param(p, marks=_slow(p)) for p in RUNNABLE])
 def test_commands_run(page: str, tmp_path: Path, shared: Path) -> None:
     """In order, in one folder; a verb that may say no may end with 1."""
-    shutil.copy(shared / "models" / "kws.tflite", tmp_path)
+    commands = [c for c in COMMANDS if c.page == page and c.marker.startswith("run")]
+    stand_ins.make(tmp_path, " ".join(c.line for c in commands), shared, ROOT)
     clean = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     clean.pop("CI", None)
-    for command in COMMANDS:
-        if command.page != page or not command.marker.startswith("run"):
-            continue
-        words, out = _words(command.line)
+    for command in commands:
+        brief = command.marker == "run brief"
+        words, out = _words(_brief(command.line, tmp_path) if brief else command.line)
         programs = {"ratti": [sys.executable, "-m", "ratti"], "python": [sys.executable]}
         real = [*programs.get(words[0], [words[0]]), *words[1:]]
+        real = [str(ROOT / w) if w.startswith("benchmarks/") else w for w in real]
         result = subprocess.run(real, cwd=tmp_path, env=clean, capture_output=True, text=True)
-        allowed = (0, NO.get(words[1], 0)) if words[0] == "ratti" else (0,)
+        no = NO | (UNTRAINED if brief else {})
+        allowed = (0, no.get(words[1], 0)) if words[0] == "ratti" else (0,)
         assert result.returncode in allowed, f"{command}: {result.stderr[-800:]}"
         assert result.stdout or words[0] != "ratti", f"{command} prints nothing"
         if out is not None:

@@ -225,12 +225,14 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 @pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.toolchain
-@pytest.mark.parametrize(("name", "metric", "words"), [
-    ("vibration_anomaly", "AUC", ("Threshold, chosen on validation", "| bearing |", "one kind of normal")),
-    ("pest_centroids", "F1", ("| int8, precision |", "| beetle |", "centers, not outlines")),
+@pytest.mark.parametrize(("name", "metric", "answer", "words"), [
+    ("vibration_anomaly", "AUC", "#define VIBRATION_ANOMALY_THRESHOLD",
+     ("Threshold, chosen on validation", "| bearing |", "one kind of normal")),
+    ("pest_centroids", "F1", "int32_t pest_centroids_centers(",
+     ("| int8, precision |", "| beetle |", "centers, not outlines")),
 ])
-def test_recipes_of_other_goals_in_one_epoch(name: str, metric: str, words: tuple[str, ...], tmp_path: Path,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recipes_of_other_goals_in_one_epoch(name: str, metric: str, answer: str, words: tuple[str, ...],
+                                             tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ratti.verbs.build import build
     from ratti.verbs.verify import verify
 
@@ -249,4 +251,5 @@ def test_recipes_of_other_goals_in_one_epoch(name: str, metric: str, words: tupl
     page = (bundle / "report.html").read_text()
     assert f"<h3>{metric}</h3>" in page and "What is right of each class" in page
     assert f"{metric} on" in str(result)
+    assert answer in (bundle / "c" / "portable" / f"{name}_answer.h").read_text()
     assert verify(bundle, runtimes=["host:c"]).passes

@@ -18,6 +18,7 @@ from .. import features, nets, targets
 from ..data import goals
 from ..deploy import deploy, outputs_of
 from ..duty import Life
+from ..emit.answers import CLASSES, GOAL, SETTINGS
 from ..errors import DataError, InputError
 from ..formats import tflite
 from ..graph import interpreter
@@ -175,6 +176,9 @@ class Job:
         from ..train import predict
 
         settled = self.dataset.settled(lambda part: self._answers(graph, part))
+        if settled.settings:
+            metadata = {**graph.metadata, SETTINGS: json.dumps(dict(settled.settings))}
+            graph = dataclasses.replace(graph, metadata=metadata)
         test = self.dataset.open_test("final report")
         also(test)
         float_score = self.dataset.score(predict(trained.model, self.dataset, test), test)
@@ -310,8 +314,8 @@ def _quant(graph: Graph, name: str) -> Quant:
 
 def told(data: Dataset, net: str) -> dict[str, str]:
     """What a model file says of itself."""
-    found = {"classes": json.dumps(list(data.class_names)), "net": net}
-    return found if data.goal == "classify" else {**found, "goal": data.goal}
+    found = {CLASSES: json.dumps(list(data.class_names)), "net": net}
+    return found if data.goal == "classify" else {**found, GOAL: data.goal}
 
 
 def with_front_end(graph: Graph, data: Dataset) -> Graph:

@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import models, registry, runtimes, targets
 from ..deploy import prepare, prepare_rust
 from ..device import link, linux
-from ..emit import blob, c_test, cpp, cpp_test, features, features_test, projects, rust_test
+from ..emit import answers, blob, c_test, cpp, cpp_test, features, features_test, projects, rust_test
 from ..emit.parts import Parts
 from ..emit.rust import RustCrate
 from ..errors import InputError
@@ -138,12 +138,13 @@ def c_files(
     samples: Array | None = None,
     weights_apart: bool = False,
 ) -> Files:
-    """Header, source and test of `graph` for the instruction set `isa`, and of its front end where it has one; the
-    first vectors of the tests are `real` and `samples` (N, …).
+    """Header, source and test of `graph` for the instruction set `isa`, and of its front end where it has one, and of
+    what its codes mean where that is known; the first vectors of the tests are `real` and `samples` (N, …).
     """
     sources, name = prepare(graph, isa, name=name, weights_apart=weights_apart).sources, name or graph.name
     test = c_test.emit(sources, name, *_vectors(graph, real))
-    files = _encoded({**sources.files, **test, **_front_end_files(graph, name, samples)})
+    beside = {**_front_end_files(graph, name, samples), **answers.emit(graph, name)}
+    files = _encoded({**sources.files, **test, **beside})
     if sources.weights is None:
         return files
     linkable = blob.linkable(name, sources.weights).encode()
@@ -154,7 +155,8 @@ def cpp_files(graph: Graph, isa: str, name: str | None = None, real: Sequence[Ar
     """A C++ header over the C header and source, and its test; otherwise as `c_files`."""
     sources, name = prepare(graph, isa, name=name).sources, name or graph.name
     test = cpp_test.emit(sources, name, *_vectors(graph, real))
-    return _encoded({**sources.files, **cpp.emit(sources, name), **test, **_front_end_files(graph, name)})
+    return _encoded({**sources.files, **cpp.emit(sources, name), **test, **_front_end_files(graph, name),
+                     **answers.emit(graph, name)})
 
 
 def _front_end_files(graph: Graph, name: str, samples: Array | None = None) -> Mapping[str, str]:

@@ -10,8 +10,9 @@ SCHEMA = "ratti.bundle/1"
 
 
 def model(content: Json, folder: Path) -> Model:
-    """The net of a bundle that lies in `folder`."""
-    return Model(_name(content), tuple(content["checks"]), content, folder)
+    """The net of a bundle that lies in `folder`; the page's commands name the bundle, as it was called when made."""
+    checks = tuple({**check, "model": content["bundle"]} for check in content["checks"])
+    return Model(_name(content), checks, content, folder)
 
 
 def _name(content: Json) -> str:

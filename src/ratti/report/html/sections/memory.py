@@ -10,7 +10,7 @@ from ..runs import Json
 WIDTH, HEIGHT = 960, 300
 LEFT, BOTTOM, TOP = 64, 34, 8
 LETTER = 7.0  # width of one, about, in units of the drawing
-TICKS = 4
+MOST_TICKS = 5
 LEAST_LETTERS, LEAST_HEIGHT = 5, 14  # of a block that is labeled
 ROLES = {"input": "input", "activation": "activations", "output": "output", "scratch": "scratch"}
 
@@ -26,10 +26,11 @@ def memory(check: Json) -> Markup:
     high = HEIGHT - BOTTOM - TOP
     peak = max(range(len(layers)), key=lambda k: layers[k]["ram"])
     parts: list[Child] = [tag("rect", x=LEFT + peak * wide, y=TOP, width=wide, height=high, class_="peak")]
-    for k in range(TICKS + 1):
-        y = TOP + high * (1 - k / TICKS)
+    step = 1 << math.ceil(math.log2(max(top / MOST_TICKS, 1)))
+    for offset in range(0, top + 1, step):
+        y = TOP + high * (1 - offset / top)
         parts += [tag("line", x1=LEFT, x2=WIDTH, y1=y, y2=y, class_="grid"),
-                  tag("text", size(top * k / TICKS), x=LEFT - 8, y=y + 4, class_="tick end")]
+                  tag("text", size(offset), x=LEFT - 8, y=y + 4, class_="tick end")]
     parts += [_block(t, top, wide, high) for t in tenants]
     parts += [_label(t, tenants, top, wide, high) for t in tenants]
     parts += [tag("text", k, x=LEFT + (k + 0.5) * wide, y=HEIGHT - BOTTOM + 15, class_="tick middle")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -272,9 +274,10 @@ def numbers(folder: Path) -> list[tuple[int, str]]:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     path = folder / "study.db"
-    if not path.exists():
-        return []
-    try:
+    try:  # Optuna would make the tables that are missing, in the way of the search that makes them itself
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
+            if not file.execute("SELECT count(*) FROM studies").fetchone()[0]:
+                return []
         study = optuna.load_study(study_name="search", storage=f"sqlite:///{path}")
         done = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     except Exception:  # the file is being made

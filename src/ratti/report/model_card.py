@@ -79,8 +79,8 @@ def text(recipe: Recipe, dataset: Dataset, result: ModelResult, made_by: str) ->
         "",
         "## Use",
         "",
-        f"Input: {feed}. Output: {goal.USE}. `c/` holds the source for each "
-        "instruction set with a test, and `*_answer.h` what turns output into an answer; `model.tflite` gives the same bits in TensorFlow Lite Micro.",
+        f"Input: {feed}. Output: {goal.USE}. `c/` holds the source for each instruction set with a test, and in "
+        "`*_answer.h` what makes an answer of the output; `model.tflite` gives the same bits in TensorFlow Lite Micro.",
         "",
         "Codes: " + ", ".join(f"{side} scale {scale:.6g}, zero point {zero}" for side, (scale, zero) in
                               result.codes.items()) + ".",

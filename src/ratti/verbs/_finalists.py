@@ -120,13 +120,16 @@ class Finalists:
     def _chosen(self, search: Search) -> list[Trial]:
         """Nets that fit when they are compiled and run whole: the best that uses the time allowed; the most accurate;
         the best of those that take `LARGER` times its work, since candidates are trained for a short time, and small
-        nets need less; then evenly spread over those of the front that are not much worse.
+        nets need less; the least of those within a standard error of the most accurate (Breiman et al. 1984,
+        "Classification and Regression Trees", section 3.4.3); then evenly spread over those of the front that are not
+        much worse.
         """
         front = search.front()
         good = [t for t in search.trials() if t.fits and t.accuracy >= USEFUL * front[0].accuracy]
         using, larger = [t for t in good if self._uses(t)], [t for t in good if t.work >= LARGER * front[0].work]
         first: list[Trial] = []
-        for some in (using, front[:1], larger):
+        leasts = [t for t in front if t.accuracy >= front[0].accuracy - self._error(front[0])][-1:]
+        for some in (using, front[:1], larger, leasts):
             best = max(some, key=lambda t: t.accuracy, default=None)
             if best is not None and best not in first:
                 first.append(best)
@@ -141,6 +144,14 @@ class Finalists:
             waiting = [t for t in waiting if t not in some]
             chosen += self._whole(some)
         return chosen
+
+    def _error(self, trial: Trial) -> float:
+        """The standard error of its accuracy; of all right, as if two more were right and two wrong (Agresti and Coull
+        1998, "Approximate Is Better than Exact").
+        """
+        count = len(self.bench.dataset(trial.choice).val)
+        share = (trial.accuracy * count + 2) / (count + 4)
+        return math.sqrt(share * (1 - share) / (count + 4))
 
     def _uses(self, trial: Trial) -> bool:
         used = None if trial.outcome.cost is None else self.bench.budget.used(trial.outcome.cost)

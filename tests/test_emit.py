@@ -25,6 +25,7 @@ from ratti.graph.passes import run_pipeline
 from ratti.kernels import FEATURES
 from ratti.ops.base import int8
 from ratti.ops.relu import Relu
+from ratti.ops.slice import Slice
 from ratti.plan import make_plan
 
 SETS = ("portable", "armv6m", "armv7em", "rv32ec")
@@ -158,6 +159,17 @@ def test_equal_layers_share_functions_and_tables() -> None:
     assert len(c.steps) == 3 and len(set(c.functions)) == 1
     assert c.files["twins.c"].count("static RATTI_NOINLINE") == 1
     assert len(re.findall(r"^static const int8_t \w+\[256\]", c.files["twins.c"], re.M)) == 1
+
+
+@pytest.mark.parametrize(("apart", "functions"), [(False, 2), (True, 1)])
+def test_moves_of_the_same_shapes_have_functions_of_their_own(apart: bool, functions: int) -> None:
+    """The compiler builds counts and steps in; where weights lie apart it cannot."""
+    b = GraphBuilder("halves")
+    x = b.input("x", int8((1, 4, 4, 8), 0.1, 0))
+    ends = [b.quantized(Slice((0, 0, 0, k), (1, 4, 4, 4), (1, 1, 1, 1)), [x], 0.1, 0) for k in (0, 4, 0)]
+    c = emit(make_plan(b.build(ends), FEATURES["portable"]), apart=apart)
+    assert len(c.functions) == 3 and len(set(c.functions)) == functions
+    assert ("const ratti_move_box *boxes" in c.files["halves.c"].split("/* One function")[1]) == apart
 
 
 def test_names_are_c_identifiers() -> None:

@@ -65,6 +65,10 @@ class _Unit:
     def arguments(self) -> str:
         return "arena" if self.apart is None else "arena, weights"
 
+    def knows(self, table: Table) -> bool:
+        """Whether functions name the table, instead of being given it."""
+        return table.known and self.apart is None
+
 
 def emit(plan: Plan, name: str | None = None, apart: bool = False) -> CSources:
     """C sources `<name>.h` and `<name>.c` for `plan`; with the weights in a block of their own where they are `apart`
@@ -187,7 +191,7 @@ def _call(
 ) -> tuple[str, str]:
     """The function for a step, and its call with the addresses of operands and result."""
     function = _function(step, unit)
-    arguments = [*places, *(_table(step.node.name, t, unit) for t in step.call.tables)]
+    arguments = [*places, *(_table(step.node.name, t, unit) for t in step.call.tables if not unit.knows(t))]
     if step.call.scratch_bytes:
         arguments.append(f"arena + {step.scratch_offset}")
     return function, wrap(f"{indent}{function}(", [*arguments, *rows], ");", LINE)
@@ -202,14 +206,15 @@ def _function(step: Step, unit: _Unit) -> str:
     call, work = step.call, step.work
     pointers = input_names(len(step.inputs))
     parameters = [f"const int8_t *{p}" for p in pointers] + ["int8_t *output"]
-    parameters += [f"const {t.ctype} *{t.role}" for t in call.tables]
-    arguments = [*pointers, "output", *(t.role for t in call.tables)]
+    parameters += [f"const {t.ctype} *{t.role}" for t in call.tables if not unit.knows(t)]
+    names = {t.role: _table(step.node.name, t, unit) if unit.knows(t) else t.role for t in call.tables}
+    arguments = [*pointers, "output", *names.values()]
     body = []
     if call.inputs_as_array:
         constants = [t.role for t in call.tables if t.role.startswith("operand_")]
         held = [_as_bytes(t) for t in call.tables if t.role in constants]
         body.append(wrap("    const int8_t *const inputs[] = {", [*pointers, *held], "};", LINE))
-        arguments = ["inputs", "output", *(t.role for t in call.tables if t.role not in constants)]
+        arguments = ["inputs", "output", *(n for role, n in names.items() if role not in constants)]
     if call.scratch_bytes:
         parameters.append("int8_t *scratch")
         arguments.append("scratch")

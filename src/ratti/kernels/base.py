@@ -95,6 +95,7 @@ class Table:
     role: str  # "weights", "channels", …: the last part of its name
     ctype: str
     data: Array
+    known: bool = False  # to the compiler, which builds its values in: a function of its own for each such table
 
     @property
     def bytes(self) -> int:

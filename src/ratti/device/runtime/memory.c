@@ -3,6 +3,9 @@
 #include <stdint.h>
 
 typedef uint32_t __attribute__((may_alias)) word;
+struct __attribute__((packed, may_alias)) anywhere {
+    uint32_t value;
+};
 
 /* From low to high addresses, each word read before any higher one is written: right also where `to` lies below
    `from` and the two overlap. */
@@ -22,6 +25,10 @@ static inline void *copy_upward(void *to, const void *from, size_t bytes)
         d = (uint8_t *)dw;
         s = (const uint8_t *)sw;
     }
+#ifdef __ARM_FEATURE_UNALIGNED
+    for (; bytes >= 4; bytes -= 4, d += 4, s += 4)
+        ((struct anywhere *)d)->value = ((const struct anywhere *)s)->value;
+#endif
     while (bytes--)
         *d++ = *s++;
     return to;

@@ -10,8 +10,11 @@ typedef struct {
 RATTI_INLINE void ratti_move_row(const int8_t *in, int8_t *out, const ratti_move_box *b)
 {
     int32_t i, j, k, l;
+    RATTI_ROLLED
     for (i = 0; i < b->count0; ++i) {
+        RATTI_ROLLED
         for (j = 0; j < b->count1; ++j) {
+            RATTI_ROLLED
             for (k = 0; k < b->count2; ++k) {
                 const int8_t *source = in + i * b->in0 + j * b->in1 + k * b->in2;
                 int8_t *target = out + i * b->out0 + j * b->out1 + k * b->out2;
@@ -39,6 +42,7 @@ RATTI_INLINE void ratti_move_boxes(const int8_t *const *inputs, int8_t *out, con
     }
     for (n = 0; n < count; ++n) {
         const ratti_move_box *b = boxes + n;
+        RATTI_ROLLED
         for (k = 0; k < b->rows; ++k) {
             const int32_t row = b->row_first + k * b->row_step;
             if (row >= row_begin && row < row_end) {

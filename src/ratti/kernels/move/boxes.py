@@ -11,7 +11,7 @@ import numpy as np
 from ...ops._move import Move
 from ...types import DType
 from .._overlap import copied
-from ..base import Call, Kernel, Overlap, Reach, Table, Work
+from ..base import SCARCE_FLASH, Call, Kernel, Overlap, Reach, Table, Work
 from ._boxes import INNER, Box, boxes, runs
 
 MOST_BOXES = 256
@@ -33,8 +33,7 @@ class MoveBoxes(Kernel):
         found = boxes(work)
         assert found is not None
         copies = sum(b.rows * math.prod(n for n, _, _ in b.inner[:-1]) for b in found)
-        single = any(b.inner and b.inner[-1][1:] != (1, 1) for b in found)
-        return work.output.bytes * (5 if single else 2) + copies * 20
+        return work.output.bytes * (3 if _single(found) else 2) + copies * 20
 
     def banding(self, work: Work, rows: int) -> float:
         found = boxes(work)
@@ -78,7 +77,8 @@ class MoveBoxes(Kernel):
         constants = [k for k, o in enumerate(work.operands) if o.data is not None]
         places = {k: p for p, k in enumerate((*order, *constants))}
         data = np.array([_record(b, places[b.operand]) for b in found], np.int64)
-        tables = [Table("boxes", "ratti_move_box", data)]
+        # Where the compiler does not know the counts and steps, a channel shuffle takes three times the instructions.
+        tables = [Table("boxes", "ratti_move_box", data, known=SCARCE_FLASH not in work.features)]
         for k in constants:
             held = work.operands[k].data
             assert held is not None
@@ -90,6 +90,11 @@ class MoveBoxes(Kernel):
             "fill": work.output.zero_point if work.output.quant else 0,
         }
         return Call("ratti_move_boxes", constant_fields, tuple(tables), inputs_as_array=True)
+
+
+def _single(found: Sequence[Box]) -> bool:
+    """True where elements are copied one by one."""
+    return any(b.inner and b.inner[-1][1:] != (1, 1) for b in found)
 
 
 def _is_filled(work: Work, found: Sequence[Box]) -> bool:

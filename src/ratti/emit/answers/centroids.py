@@ -25,8 +25,9 @@ typedef struct {{
     int16_t kind; /* a class from 1 on: 0 is the background */
 }} {name}_center;
 
-/* Objects in `output`, which the model wrote: at most `room` of them into `centers`; gives how many there are, which
-   may be more. They come in the order of their first cells, row by row. Takes {3 * cells:,} bytes of stack. */
+/* Objects in `output`, arena + {name.upper()}_OUTPUT_OFFSET: at most `room` of them into `centers`; gives how many
+   there are, which may be more. They come in the order of their first cells, row by row. Takes {3 * cells:,} bytes
+   of stack. */
 int32_t {name}_centers(const int8_t *output, {name}_center *centers, int32_t room);
 """, f"""
 enum {{ ROWS = {rows}, COLUMNS = {columns}, CELL = {CELL}, KINDS = {len(classes)} }};

@@ -17,7 +17,7 @@ def answer(name: str, graph: Graph, classes: list[str], settings: Mapping[str, f
 #define {macro} {len(classes)}
 extern const char *const {name}_class_names[{macro}]; /* UTF-8 */
 
-/* The class with the largest code, of equal ones the first; `output` is what the model wrote. */
+/* The class with the largest code, of equal ones the first; `output` is arena + {name.upper()}_OUTPUT_OFFSET. */
 int32_t {name}_class(const int8_t *output);
 """, f"""
 const char *const {name}_class_names[{macro}] = {{

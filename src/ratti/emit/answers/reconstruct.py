@@ -47,8 +47,8 @@ def answer(name: str, graph: Graph, classes: list[str], settings: Mapping[str, f
     return Answer(f"""
 #define {prefix}_SCORE_UNIT {scale.unit!r} /* times a score: the mean squared difference of the real values */{bound}
 
-/* How far `output` is from `input`: above a threshold, `input` is an anomaly. Running the model overwrites its input:
-   keep a copy of the codes. */
+/* How far `output`, arena + {prefix}_OUTPUT_OFFSET, is from `input`: above a threshold, `input` is an anomaly.
+   Running the model overwrites its input: keep a copy of the codes. */
 uint64_t {name}_score(const int8_t *input, const int8_t *output);
 """, f"""
 uint64_t {name}_score(const int8_t *input, const int8_t *output)

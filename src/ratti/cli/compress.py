@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="points of the validation score that may be lost, such as 1.0")
     parser.add_argument("--zeros", type=float, metavar="SHARE",
                         help="also pruning of single weights to this share of zeros: what it costs, and gains in flash")
-    parser.add_argument("--out", metavar="DIR", help="where the bundle goes (default: runs/NAME-compressed)")
+    parser.add_argument("--out", metavar="DIR", help="where the bundle goes (default: runs/DATA-MODEL-compressed)")
     add_limits(parser)
     add_training(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..verbs.compress import compress
 
     say = teller(arguments.quiet)
-    out = arguments.out or f"runs/{identifier(arguments.data)}-compressed"
+    out = arguments.out or f"runs/{identifier(arguments.data)}-{identifier(arguments.model)}-compressed"
     result = compress(arguments.model, arguments.data, arguments.target, limits(arguments), out=out,
                       settings=training(arguments), options=loading(arguments), teacher=arguments.teacher,
                       sensitivity=arguments.sensitivity, max_drop=arguments.max_drop, zeros=arguments.zeros,

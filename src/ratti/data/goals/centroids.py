@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...emit.answers.centroids import CELL
 from ...errors import DataError
 from ...types import Array, Shape
 from ..score import Score
@@ -28,7 +29,6 @@ USE = ("for each cell of 8x8 pixels, row by row, one code per class, the backgro
 LIMIT = ("It finds centers, not outlines or sizes; objects of one class nearer than two cells (16 pixels) become one, "
          "and objects much larger or smaller than in training are missed.")
 NETS = ("fomo",)
-CELL = 8  # pixels
 Point = tuple[float, float, int]  # row and column in cells, class
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...emit.answers.reconstruct import THRESHOLD
 from ...types import Array, Shape
 from ..score import Score, recalls
 from . import Answers, Look, Settings
@@ -28,7 +29,6 @@ USE = ("the input again; the mean squared difference of both, in real values ((c
 LIMIT = ("It knows one kind of normal: another machine, mounting, speed or load than in training looks like a fault, "
          "and a fault that leaves the features as they are is not seen. Record your own normal data and train again.")
 NETS = ("autoencoder",)
-THRESHOLD = "threshold"
 
 
 def outputs(classes: int, shape: Shape) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ...graph.ir import Graph
 from . import Answer, ends
 
-CELL = 8  # pixels
+CELL = 8  # pixels of an input
 
 
 def answer(name: str, graph: Graph, classes: list[str], settings: Mapping[str, float]) -> Answer | None:

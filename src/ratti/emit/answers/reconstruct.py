@@ -17,7 +17,7 @@ from . import Answer, ends
 
 BITS = 15
 MOST_ELEMENTS = 1 << 15
-THRESHOLD = "threshold"
+THRESHOLD = "threshold"  # what `settings` call it
 
 
 @dataclass(frozen=True)

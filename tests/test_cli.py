@@ -212,7 +212,8 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 def test_control_c_ends_without_a_traceback(tmp_path: Path) -> None:
     # A cold cache, so that there is time to interrupt.
     environment = {**os.environ, "RATTI_CACHE": str(tmp_path)}
-    process = _start("check", "mobilenet_v2-0.35-96", *BOARD, stdout=subprocess.PIPE, env=environment)
+    process = _start("check", "mobilenet_v2-0.35-96", *BOARD, stdout=subprocess.PIPE, env=environment,
+                     preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # jobs of a shell may ignore it
     time.sleep(1.5)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)

@@ -87,7 +87,7 @@ def _brief(line: str, folder: Path) -> str:
         for option, value in re.findall(r"(--\S+) (\S+)", more):
             line = line if f"{option} " in line else f"{line} {option} {value}"
     if "/NET" in line:
-        line = line.replace("NET", min(p.name for p in folder.glob("runs/*/nets/*")))
+        line = line.replace("NET", min(p.name for p in folder.glob("runs/*/nets/[!.]*")))
     return line
 
 

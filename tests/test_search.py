@@ -141,6 +141,26 @@ class Sleep(Task):
 
 
 @dataclass(frozen=True)
+class Say(Task):
+    """Gives its word after some seconds."""
+
+    word: str
+    seconds: float = 0.0
+
+    def run(self, bench: Bench) -> str:
+        time.sleep(self.seconds)
+        return self.word
+
+
+def test_answers_of_other_tasks_are_kept(pool: LocalPool) -> None:
+    """A strategy measures while candidates are under way."""
+    slow, soon = pool.submit(Say("slow", 1.0)), pool.submit(Say("soon"))
+    assert pool.map([Say("a", 0.3), Say("b"), Say("c", 1.0)]) == ["a", "b", "c"]
+    assert sorted(pool.finished(1.0)) == [(slow, "slow"), (soon, "soon")]
+    assert pool.finished(0.1) == []
+
+
+@dataclass(frozen=True)
 class Break(Task):
     def run(self, bench: Bench) -> None:
         raise ZeroDivisionError("on purpose")

@@ -160,7 +160,7 @@ class Search:
                 exhausted = not self._begin()
             if not self._flying:
                 break
-            for number, answer in self.pool.wait(1.0):
+            for number, answer in self.pool.finished(1.0):
                 self._tell(*self._flying.pop(number), answer)
         self._study.set_user_attr("seconds", self.spent)
 

@@ -39,6 +39,7 @@ class Pool(ABC):
     """Workers that share a bench. Tasks are numbered by `submit`; `wait` gives answers as they come."""
 
     size: int
+    _early: Sequence[tuple[int, Any]] = ()
 
     @abstractmethod
     def submit(self, task: Task) -> int:
@@ -52,13 +53,21 @@ class Pool(ABC):
     def close(self) -> None:
         """Ends the workers."""
 
+    def finished(self, seconds: float) -> list[tuple[int, Any]]:
+        """As `wait`, with what came while `map` waited for other tasks."""
+        early, self._early = list(self._early), ()
+        return early or self.wait(seconds)
+
     def map(self, tasks: Sequence[Task]) -> list[Any]:
-        """The answers of tasks, in order; a lost one is tried once more. Other tasks must not be under way."""
+        """The answers of tasks, in order; a lost one is tried once more. Others are kept for `finished`."""
         numbers = {self.submit(t): k for k, t in enumerate(tasks)}
         again: set[int] = set()
         answers: list[Any] = [None] * len(tasks)
         while numbers:
             for number, answer in self.wait(1.0):
+                if number not in numbers:
+                    self._early = [*self._early, (number, answer)]
+                    continue
                 k = numbers.pop(number)
                 if isinstance(answer, Lost) and k not in again:
                     again.add(k)

@@ -29,25 +29,29 @@ def photos(folder: Path) -> None:
     (folder / "groups.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def recording(hertz: float, length: int, rng: np.random.Generator) -> Array:
-    """A tone in noise, (length,) int16."""
-    wave_form = 8000 * np.sin(2 * np.pi * hertz * np.arange(length) / RATE)
-    return (wave_form + rng.normal(0, 300, length)).astype(np.int16)
+def write_wav(path: Path, samples: Array, rate: int = RATE, channels: int = 1) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(samples.dtype.itemsize)
+        file.setframerate(rate)
+        file.writeframes(samples.tobytes())
+
+
+def tone(hertz: float, length: int, seed: int) -> Array:
+    """In noise, (length,) int16."""
+    noise = np.random.default_rng(seed).normal(0, 300, length)
+    return (8000 * np.sin(2 * np.pi * hertz * np.arange(length) / RATE) + noise).astype(np.int16)
 
 
 def words(folder: Path) -> None:
     """Two words of eight speakers."""
-    rng = np.random.default_rng(0)
     for part, speakers in (("train", "abcdef"), ("test", "gh")):
         for word, hertz in (("low", 300.0), ("high", 1800.0)):
-            (folder / part / word).mkdir(parents=True)
             for speaker in speakers:
                 for k in range(4):
-                    with wave.open(str(folder / part / word / f"{speaker}_{k}.wav"), "wb") as file:
-                        file.setnchannels(1)
-                        file.setsampwidth(2)
-                        file.setframerate(RATE)
-                        file.writeframes(recording(hertz, 6000 + 900 * k, rng).tobytes())
+                    samples = tone(hertz, 6000 + 900 * k, 10 * ord(speaker) + k)
+                    write_wav(folder / part / word / f"{speaker}_{k}.wav", samples)
 
 
 def moves(folder: Path) -> None:

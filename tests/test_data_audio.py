@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +12,7 @@ from ratti.data import Options
 from ratti.data.sources.audio_folder import read_wav
 from ratti.errors import DataError, InputError
 from ratti.features.log_mel import LogMel
-from ratti.types import Array
-
-
-def write(path: Path, samples: Array, rate: int = 8000, channels: int = 1) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(samples.dtype.itemsize)
-        file.setframerate(rate)
-        file.writeframes(samples.tobytes())
-
-
-def tone(hertz: float, length: int, seed: int) -> Array:
-    noise = np.random.default_rng(seed).normal(0, 300, length)
-    return (8000 * np.sin(2 * np.pi * hertz * np.arange(length) / 8000) + noise).astype(np.int16)
+from stand_ins import tone, write_wav
 
 
 @pytest.fixture
@@ -35,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     for word, hertz in (("low", 300.0), ("high", 1800.0)):
         for s, speaker in enumerate(("ann", "bob", "cid", "dee")):
             for k in range(4):
-                write(tmp_path / "words" / word / f"{speaker}_{k}.wav", tone(hertz, 3000 + 900 * k, 10 * s + k))
+                write_wav(tmp_path / "words" / word / f"{speaker}_{k}.wav", tone(hertz, 3000 + 900 * k, 10 * s + k))
     return tmp_path / "words"
 
 
@@ -80,20 +65,20 @@ def test_bad_files_are_named(folder: Path) -> None:
     with pytest.raises(DataError, match=r"1 of 33 recordings cannot be read \(low/eve_1.wav: "):
         data.load(folder)
     assert [b.path for b in data.load(folder, Options(max_bad_share=0.1)).report.bad_files] == ["low/eve_1.wav"]
-    write(folder / "low" / "eve_1.wav", tone(300, 3000, 1), rate=16000)
+    write_wav(folder / "low" / "eve_1.wav", tone(300, 3000, 1), rate=16000)
     with pytest.raises(DataError, match=r"recordings of 8000 Hz .* and of 16000 Hz \(eve_1.wav\); bring all to one"):
         data.load(folder)
 
 
 def test_wav_of_all_kinds(tmp_path: Path) -> None:
-    write(tmp_path / "a.wav", np.array([0, 128, 255], np.uint8))
+    write_wav(tmp_path / "a.wav", np.array([0, 128, 255], np.uint8))
     assert read_wav(tmp_path / "a.wav")[0].tolist() == [-32768, 0, 127 << 8]
-    write(tmp_path / "b.wav", np.array([100, 301, -5, -8], np.int16), channels=2)
+    write_wav(tmp_path / "b.wav", np.array([100, 301, -5, -8], np.int16), channels=2)
     samples, rate = read_wav(tmp_path / "b.wav")
     assert samples.tolist() == [200, -7] and rate == 8000
-    write(tmp_path / "c.wav", np.zeros(4, np.int32))
+    write_wav(tmp_path / "c.wav", np.zeros(4, np.int32))
     with pytest.raises(ValueError, match="32 bits a sample; 8 or 16 are needed"):
         read_wav(tmp_path / "c.wav")
-    write(tmp_path / "d.wav", np.zeros(0, np.int16))
+    write_wav(tmp_path / "d.wav", np.zeros(0, np.int16))
     with pytest.raises(ValueError, match="no samples"):
         read_wav(tmp_path / "d.wav")

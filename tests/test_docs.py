@@ -33,8 +33,8 @@ NO = {"check": 1, "llm": 1}  # verbs that may answer no: exit code 1
 UNTRAINED = {"build": 1, "compress": 1, "search": 1}  # and those that may after one epoch
 ELSEWHERE = ("boards.md", "projects.md")  # every command of them runs in test_docs_boards.py
 
-# How `run brief` runs: these options are given another value where a command has them; where `adds` names its first
-# words, it gets the options behind them, too.
+# How `run brief` runs: these options are given another value where a command has them; one that begins with words
+# of `ADDS` gets the options behind them, too.
 BRIEF = {"--epochs": "1", "--minutes": "1", "--nets": "2", "--rounds": "2", "--inputs": "4"}
 ADDS = {
     "ratti train": "--epochs 1", "ratti build": "--epochs 1", "ratti compress": "--epochs 1",

@@ -396,4 +396,4 @@ def _calls(result: BuildResult) -> str:
     name = result.name
     if result.models[0].checks[0].front_end is None:
         return f"write the input, call {name}_run(arena), ask {name}_answer.h what the output means"
-    return (f"{name}_features(samples, input, work), {name}_run(arena), {name}_answer.h says what the output means")
+    return f"{name}_features(samples, input, work), {name}_run(arena), {name}_answer.h says what the output means"

@@ -143,8 +143,7 @@ def c_files(
     """
     sources, name = prepare(graph, isa, name=name, weights_apart=weights_apart).sources, name or graph.name
     test = c_test.emit(sources, name, *_vectors(graph, real))
-    beside = {**_front_end_files(graph, name, samples), **answers.emit(graph, name)}
-    files = _encoded({**sources.files, **test, **beside})
+    files = _encoded({**sources.files, **test, **_files_beside(graph, name, samples)})
     if sources.weights is None:
         return files
     linkable = blob.linkable(name, sources.weights).encode()
@@ -155,19 +154,20 @@ def cpp_files(graph: Graph, isa: str, name: str | None = None, real: Sequence[Ar
     """A C++ header over the C header and source, and its test; otherwise as `c_files`."""
     sources, name = prepare(graph, isa, name=name).sources, name or graph.name
     test = cpp_test.emit(sources, name, *_vectors(graph, real))
-    return _encoded({**sources.files, **cpp.emit(sources, name), **test, **_front_end_files(graph, name),
-                     **answers.emit(graph, name)})
+    return _encoded({**sources.files, **cpp.emit(sources, name), **test, **_files_beside(graph, name)})
 
 
-def _front_end_files(graph: Graph, name: str, samples: Array | None = None) -> Mapping[str, str]:
+def _files_beside(graph: Graph, name: str, samples: Array | None = None) -> Mapping[str, str]:
+    """What stands before the model and behind it: the front end with its test, and what codes mean."""
+    answer = answers.emit(graph, name)
     found = front_end_of(graph)
     if found is None:
-        return {}
+        return answer
     front_end, codes = found
     sources = features.emit(front_end, codes, name)
     most = max(2, VECTOR_SAMPLES_BYTES // sources.samples_bytes)  # source text is several times as long
     vectors = make_samples(front_end, min(most, VECTORS + (0 if samples is None else len(samples))), samples)
-    return {**sources.files, **features_test.emit(sources, vectors, codes(front_end.compute(vectors)))}
+    return {**sources.files, **features_test.emit(sources, vectors, codes(front_end.compute(vectors))), **answer}
 
 
 def link_files(graph: Graph, isa: str, name: str | None = None) -> Files:

@@ -18,11 +18,10 @@ CLASSES, GOAL, SETTINGS = "classes", "goal", "settings"  # keys of a graph's met
 
 @dataclass(frozen=True)
 class Answer:
-    """What a header declares, and the code behind it. `use` is the call that gives the answer."""
+    """What a header declares, and the code behind it."""
 
     declarations: str
     code: str
-    use: str
 
 
 class Module(Protocol):

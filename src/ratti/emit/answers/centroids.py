@@ -76,4 +76,4 @@ int32_t {name}_centers(const int8_t *output, {name}_center *centers, int32_t roo
     }}
     return count;
 }}
-""", f"{name}_centers(output, centers, room)")
+""")

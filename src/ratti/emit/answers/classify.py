@@ -32,7 +32,7 @@ int32_t {name}_class(const int8_t *output)
     }}
     return best;
 }}
-""", f"{name}_class(output)")
+""")
 
 
 def _quoted(text: str) -> str:

@@ -63,4 +63,4 @@ uint64_t {name}_score(const int8_t *input, const int8_t *output)
     }}
     return sum;
 }}
-""", f"{name}_score(copy of the input, output)" + ("" if limit is None else f" > {prefix}_THRESHOLD"))
+""")

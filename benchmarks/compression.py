@@ -6,8 +6,9 @@
 
 `run` trains, quantizes and prunes nets on the shared data sets, one chain for each data set, net and seed; a chain
 keeps its trainings in `--out` and goes on where it was stopped. Selection sees the validation part; a chain reads
-the test part when all its steps are done. `measure` compiles and runs each int8 model that a chain left on an emulated
-Cortex-M4 and RV32IMC. `tables` compares the steps pairwise, sample by sample, with bootstrap intervals.
+the test part when all its steps are done, and leaves what it found in `--results`: a file for each chain, which is not
+run again. `measure` compiles and runs each int8 model of `--out` on an emulated Cortex-M4 and RV32IMC. `tables`
+compares the steps pairwise, sample by sample, with bootstrap intervals.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from typing import Any
 
 import compression_beats as beats
 import compression_devices as devices
+import compression_results as results
 import compression_tables
-import numpy as np
-from compression_tables import Chain, Result
+import kept
+from compression_results import Chain, Result
 
 from ratti.data import Augment, Flip
 
@@ -99,14 +101,25 @@ class Work:
     run: Run
     seed: int
     out: Path
+    to: Path  # where what it found is kept
     fold: str = SEEN  # the speaker who is held out
     teacher: Run | None = None
     epochs: int | None = field(default=None, compare=False)  # fewer, to try the command
 
     @property
-    def folder(self) -> Path:
+    def name(self) -> Path:
         kind = "taught" if self.teacher else self.run.net
-        return self.out / "-".join(filter(None, (self.data, self.fold))) / kind / str(self.seed)
+        return Path("-".join(filter(None, (self.data, self.fold))), kind, str(self.seed))
+
+    @property
+    def folder(self) -> Path:
+        """Of its trainings."""
+        return self.out / self.name
+
+    @property
+    def found(self) -> Path:
+        """What it found."""
+        return (self.to / self.name).with_suffix(".json")
 
     @property
     def settings(self) -> Settings:
@@ -136,7 +149,7 @@ class Work:
                          numbers=self.dataset.numbers)
 
 
-def works(sets: list[str], seeds: list[int], out: Path, epochs: int | None) -> Iterator[Work]:
+def works(sets: list[str], seeds: list[int], out: Path, to: Path, epochs: int | None) -> Iterator[Work]:
     """Every set's MobileNetV2 first, then what is taught, then the ShuffleNets, which train slowest."""
     for seed in seeds:
         for kind in range(3):
@@ -144,26 +157,22 @@ def works(sets: list[str], seeds: list[int], out: Path, epochs: int | None) -> I
                 s = SETTINGS[data]
                 run, teacher = ((s.nets[0], None), (s.student, s.teacher), (s.nets[1], None))[kind]
                 folds = s.folds[len(s.folds) > 1 and not teacher :]  # known speakers judge the best net alone
-                yield from (Work(data, run, seed, out, fold, teacher, epochs) for fold in folds)
+                yield from (Work(data, run, seed, out, to, fold, teacher, epochs) for fold in folds)
 
 
 def follow(work: Work) -> str:
     """Every step of one chain that has no result yet; then the test part is read, once."""
-    done = work.folder / "chain.json"
-    if done.exists():
-        return f"{work.folder} is done"
+    if work.found.exists():
+        return f"{work.found} is there"
     start = time.monotonic()
     work.folder.mkdir(parents=True, exist_ok=True)
     steps = _taught(work, work.teacher) if work.teacher else _compressed(work)
     test = work.dataset.open_test("compression study")
-    right, results = {}, []
-    for result, predict in steps:
-        right[result.step] = predict(test).argmax(1) == test.y
-        results.append(result)
-    chain = Chain(work.data, work.fold, work.run.net, work.seed, work.settings.balanced, tuple(results))
-    np.savez_compressed(work.folder / "test.npz", labels=test.y, **right)  # type: ignore[arg-type]
-    devices.keep(done, dataclasses.asdict(chain))
-    return f"{work.folder}: {time.monotonic() - start:.0f} s"
+    right = {result.step: predict(test).argmax(1) == test.y for result, predict in steps}
+    results.write(work.found, Chain(
+        work.data, work.fold, work.run.net, work.seed, work.settings.balanced, kept.made(),
+        tuple(result for result, _ in steps), test.y, right))
+    return f"{work.found}: {time.monotonic() - start:.0f} s"
 
 
 Step = tuple[Result, Callable[[Any], Any]]
@@ -268,15 +277,17 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/compression"))
+    parser.add_argument("--results", type=Path, default=Path("docs/results/compression"))
+    parser.add_argument("--again", action="store_true", help="measure also what was measured before")
     parser.add_argument("--epochs", type=int, help="fewer than the study's, to try the command")
     parser.add_argument("--write", type=Path, help="replace the tables of this document")
     chosen = parser.parse_args()
     if chosen.do == "run":
-        run(list(works(chosen.sets, chosen.seeds, chosen.out, chosen.epochs)), chosen.jobs)
+        run(list(works(chosen.sets, chosen.seeds, chosen.out, chosen.results, chosen.epochs)), chosen.jobs)
     elif chosen.do == "measure":
-        devices.measure(chosen.out)
+        devices.measure(chosen.out, chosen.results, chosen.again)
     else:
-        compression_tables.show(chosen.out, chosen.write)
+        compression_tables.show(chosen.results, chosen.write)
 
 
 if __name__ == "__main__":

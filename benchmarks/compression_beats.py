@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from compression_tables import Result
+from compression_results import Result
 
 
 def relative(source: Path, out: Path) -> Path:

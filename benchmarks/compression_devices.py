@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import compression_results as results
 
 TARGETS = ("stm32f446re", "esp32c3")  # a Cortex-M4, an RV32IMC
 RAM, FLASH = 64 << 10, 256 << 10  # the limits of the best nets
@@ -22,33 +24,20 @@ def instructions(out: Path) -> Callable[[Any], float]:
     return lambda spec: float(model(spec).instructions)
 
 
-def measure(out: Path) -> None:
-    """Compiles and runs every int8 file under `out` that has no figures yet; they lie beside the chain."""
-    chains = sorted(out.glob("**/chain.json"))
+def measure(out: Path, kept: Path, again: bool) -> None:
+    """Compiles and runs every int8 file under `out` that has no figures yet (`again`: every one that is there)."""
+    chains = results.paths(kept)
     for k, path in enumerate(chains, 1):
-        figures = known(path)
-        for file in sorted(path.parent.glob("*.tflite")):
-            if file.name not in figures:
-                figures[file.name] = _figures(file)
-                keep(_beside(path), figures)
-        print(f"{k}/{len(chains)} {path.parent}", flush=True)
-
-
-def known(chain: Path) -> dict[str, Any]:
-    """By file and target: instructions, ram, flash, ms; and how many bytes its weights take with the zeros left out."""
-    path = _beside(chain)
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return found
-
-
-def keep(path: Path, content: Any) -> None:
-    """Writes JSON, whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1))
-    part.replace(path)
+        chain = results.read(path)
+        for file in sorted((out / path.relative_to(kept).with_suffix("")).glob("*.tflite")):
+            if again or file.name not in chain.figures:
+                chain = dataclasses.replace(chain, figures={**chain.figures, file.name: _figures(file)})
+                results.write(path, chain)
+        print(f"{k}/{len(chains)} {path}", flush=True)
 
 
 def _figures(file: Path) -> dict[str, Any]:
+    """By target: instructions, ram, flash, ms."""
     from ratti.verbs.check import Limits, check
 
     best = file.name == "teacher-qat.tflite"
@@ -59,7 +48,3 @@ def _figures(file: Path) -> dict[str, Any]:
         found[target] = {"instructions": checked.instructions, "ram": checked.ram["total"],
                          "flash": checked.flash["total"], "fits": checked.fits, "ms": checked.latency_range_ms}
     return found
-
-
-def _beside(chain: Path) -> Path:
-    return chain.with_name("devices.json")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import compression_devices as devices
+import compression_results as results
 import numpy as np
+from compression_results import Chain
 
 MARKS = ("<!-- tables -->", "<!-- end -->")
 DRAWS = 2000
@@ -19,74 +18,21 @@ KNOWN = "spoken, known speakers"  # the recordings' own split; "spoken": one spe
 BEST = {"leaves": 95, "garments": 92, KNOWN: 98, "spoken": 85, "heartbeats": 80}  # percent
 
 
-@dataclass(frozen=True)
-class Result:
-    """One step of a chain. `val` is what selection saw, `bytes` those of float weights or of the int8 file."""
-
-    step: str
-    val: float
-    seconds: float
-    bytes: int
-    file: str = ""  # of an int8 model, beside the chain
-
-
-@dataclass(frozen=True)
-class Chain:
-    """All steps of one net from one seed."""
-
-    data: str
-    fold: str
-    net: str
-    seed: int
-    balanced: bool
-    steps: tuple[Result, ...]
-
-    def step(self, name: str) -> Result:
-        return next(s for s in self.steps if s.step == name)
-
-
-@dataclass(frozen=True, eq=False)
-class Tested:
-    """A chain with, for each step, which test samples were right; labels (N,)."""
-
-    chain: Chain
-    labels: np.ndarray
-    right: dict[str, np.ndarray]
-    figures: dict[str, Any]  # of the int8 files, by file and target
-
-    def on(self, step: str, target: str) -> dict[str, Any]:
-        """Figures of a step's firmware; empty before they are measured."""
-        found: dict[str, Any] = self.figures.get(self.chain.step(step).file, {}).get(target, {})
-        return found
-
-
-def read(out: Path) -> list[Tested]:
-    found = []
-    for path in sorted(out.glob("**/chain.json")):
-        table = json.loads(path.read_text())
-        chain = Chain(**{**table, "steps": tuple(Result(**s) for s in table["steps"])})
-        with np.load(path.with_name("test.npz")) as arrays:
-            labels = arrays["labels"]
-            right = {k: arrays[k] for k in arrays if k != "labels"}
-            found.append(Tested(chain, labels, right, devices.known(path)))
-    return found
-
-
 def accuracy(right: np.ndarray, labels: np.ndarray, balanced: bool) -> float:
     if not balanced:
         return float(right.mean())
     return float(np.mean([right[labels == c].mean() for c in np.unique(labels)]))
 
 
-def paired(group: list[Tested], first: str, second: str) -> tuple[float, float, float]:
+def paired(group: list[Chain], first: str, second: str) -> tuple[float, float, float]:
     """Mean of (second - first) in points over the chains of `group`, and its paired bootstrap interval: the samples of
     each test set are drawn again, the same for both steps; chains are drawn again too.
     """
     rng = np.random.default_rng(0)
 
-    def difference(t: Tested, index: np.ndarray | None = None) -> float:
+    def difference(t: Chain, index: np.ndarray | None = None) -> float:
         rows = np.arange(len(t.labels)) if index is None else index
-        values = [accuracy(t.right[s][rows], t.labels[rows], t.chain.balanced) for s in (second, first)]
+        values = [accuracy(t.right[s][rows], t.labels[rows], t.balanced) for s in (second, first)]
         return 100 * (values[0] - values[1])
 
     def draw() -> float:
@@ -105,12 +51,12 @@ def _holds(found: tuple[float, float, float], least: float) -> str:
     return "yes" if mean >= least else "within the interval" if low <= least <= high else "no"
 
 
-def _grouped(tested: list[Tested], needed: str) -> dict[tuple[str, str], list[Tested]]:
-    groups: dict[tuple[str, str], list[Tested]] = defaultdict(list)
+def _grouped(tested: list[Chain], needed: str) -> dict[tuple[str, str], list[Chain]]:
+    groups: dict[tuple[str, str], list[Chain]] = defaultdict(list)
     for t in tested:
         if needed in t.right:
-            known = t.chain.data == "spoken" and not t.chain.fold
-            groups[KNOWN if known else t.chain.data, t.chain.net].append(t)
+            known = t.data == "spoken" and not t.fold
+            groups[KNOWN if known else t.data, t.net].append(t)
     return groups
 
 
@@ -122,8 +68,8 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
     return [_row(head), _row(["---"] * len(head)), *map(_row, rows), ""]
 
 
-def _percent(group: list[Tested], step: str) -> str:
-    values = [100 * accuracy(t.right[step], t.labels, t.chain.balanced) for t in group]
+def _percent(group: list[Chain], step: str) -> str:
+    values = [100 * accuracy(t.right[step], t.labels, t.balanced) for t in group]
     spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
     return f"{np.mean(values):.1f}{spread}"
 
@@ -132,11 +78,11 @@ def _difference(found: tuple[float, float, float]) -> str:
     return f"{found[0]:+.2f} [{found[1]:+.2f}, {found[2]:+.2f}]"
 
 
-def _runs(group: list[Tested]) -> str:
+def _runs(group: list[Chain]) -> str:
     return str(len(group))
 
 
-def quantization(tested: list[Tested]) -> list[str]:
+def quantization(tested: list[Chain]) -> list[str]:
     rows = []
     for (data, net), group in _grouped(tested, "ptq").items():
         ptq, qat = paired(group, "float", "ptq"), paired(group, "float", "qat")
@@ -146,7 +92,7 @@ def quantization(tested: list[Tested]) -> list[str]:
     return ["## Quantization", "", *_table(head, rows)]
 
 
-def pruning(tested: list[Tested]) -> list[str]:
+def pruning(tested: list[Chain]) -> list[str]:
     rows = []
     for (data, net), group in _grouped(tested, "pruned qat").items():
         cells = [data, net, _runs(group), _percent(group, "qat"), _percent(group, "pruned qat")]
@@ -158,13 +104,13 @@ def pruning(tested: list[Tested]) -> list[str]:
     return ["## Structured pruning, both int8", "", *_table(head, rows)]
 
 
-def _share(group: list[Tested], target: str) -> str:
+def _share(group: list[Chain], target: str) -> str:
     pairs = [[t.on(s, target).get("instructions") for s in ("pruned qat", "qat")] for t in group]
     shares = [a / b for a, b in pairs if a and b]
     return f"{np.mean(shares):.0%}" if shares else "not measured"
 
 
-def sparsity(tested: list[Tested]) -> list[str]:
+def sparsity(tested: list[Chain]) -> list[str]:
     rows = []
     for (data, net), group in _grouped(tested, "sparse ptq").items():
         found = paired(group, "ptq", "sparse ptq")
@@ -179,7 +125,7 @@ def sparsity(tested: list[Tested]) -> list[str]:
     return ["## Weight pruning", "", *_table(head, rows)]
 
 
-def distillation(tested: list[Tested]) -> list[str]:
+def distillation(tested: list[Chain]) -> list[str]:
     rows = []
     for (data, net), group in _grouped(tested, "taught").items():
         found = paired(group, "alone", "taught")
@@ -189,7 +135,7 @@ def distillation(tested: list[Tested]) -> list[str]:
     return ["## Distillation", "", *_table(head, rows)]
 
 
-def best(tested: list[Tested]) -> list[str]:
+def best(tested: list[Chain]) -> list[str]:
     rows = []
     for (data, _), group in _grouped(tested, "teacher qat").items():
         d = group[0].on("teacher qat", devices.TARGETS[0])
@@ -201,11 +147,11 @@ def best(tested: list[Tested]) -> list[str]:
     return ["## The best net of each set within 64 KB of RAM and 256 KB of flash", "", *_table(head, rows)]
 
 
-def sizes(tested: list[Tested]) -> list[str]:
+def sizes(tested: list[Chain]) -> list[str]:
     rows = []
     for (data, net), group in _grouped(tested, "qat").items():
         first = group[0]
-        whole, small = first.chain.step("float"), first.chain.step("qat")
+        whole, small = first.step("float"), first.step("qat")
         cells = [data, net, f"{whole.bytes:,}", f"{small.bytes:,}"]
         for target in devices.TARGETS:
             d = first.on("qat", target)
@@ -215,14 +161,14 @@ def sizes(tested: list[Tested]) -> list[str]:
     return ["## Sizes", "", *_table(head, rows)]
 
 
-SECTIONS: tuple[Callable[[list[Tested]], list[str]], ...] = (quantization, pruning, sparsity, distillation, best, sizes)
+SECTIONS: tuple[Callable[[list[Chain]], list[str]], ...] = (quantization, pruning, sparsity, distillation, best, sizes)
 
 
-def show(out: Path, document: Path | None) -> None:
+def show(kept: Path, document: Path | None) -> None:
     """Prints the tables; with a document they replace those between its marks."""
-    tested = read(out)
+    tested = [results.read(path) for path in results.paths(kept)]
     if not tested:
-        raise SystemExit(f"no finished chain under {out}: `python benchmarks/compression.py run` makes them")
+        raise SystemExit(f"no finished chain under {kept}: `python benchmarks/compression.py run` makes them")
     text = "\n".join(line for section in SECTIONS for line in section(tested))
     print(text)
     if document is not None:

@@ -5,7 +5,8 @@
     ranks     the same nets on two targets: rank correlation, and what each target's own front gains at home
     workers   time to evaluate the same candidates by the number of workers; beyond this computer, simulated
 
-Every command goes on where it was when it is started again with the same --out.
+Every command goes on where it was when it is started again with the same --out; what searches found is kept in
+--results.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import kept
 import numpy as np
 
 from ratti import models, nets, targets
@@ -48,6 +50,7 @@ TOGETHER = 8  # nets whose new layers are compiled together
 SECONDS = 120.0  # for one run
 SIMULATED = (4, 8, 16)
 RESAMPLED = 2000
+FIGURES = ("val_accuracy", "accuracy", "instructions", "ram", "flash", "latency_ms")
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -151,62 +154,95 @@ def ranks(arguments: argparse.Namespace) -> None:
 
 
 def compare(arguments: argparse.Namespace) -> None:
-    """Searches and their yardsticks, each with the same minutes, workers and limits."""
+    """Searches and their yardsticks, each with the same minutes, workers and limits; what each found is kept in
+    `--results` and not searched again.
+    """
     limits = Limits(size(arguments.max_ram), size(arguments.max_flash),
                     milliseconds(arguments.max_latency) if arguments.max_latency else None)
+    case = "-".join(filter(None, (Path(arguments.data).stem, arguments.target, arguments.max_ram, arguments.max_latency,
+                                  f"{arguments.minutes:g}min")))
     runs = [(s, None) for s in arguments.strategies.split(",")] + [("random", "uniform")]
-    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for seed in map(int, arguments.seeds.split(",")):
         for strategy, space in runs:
-            name = space or strategy
-            folder = arguments.out / f"{Path(arguments.data).stem}-{arguments.target}-{name}-{seed}"
-            report = folder / "report.json"
-            if not report.exists():
+            name = f"{space or strategy}-{seed}"
+            file = arguments.results / case / f"{name}.json"
+            folder = arguments.out / case / name
+            if not file.exists():
                 request = Request(
                     minutes=arguments.minutes, space=space or arguments.space, strategy=strategy, seed=seed,
                     resume=(folder / "study.db").exists(), out=folder, size=arguments.size, workers=arguments.workers,
                     epochs=arguments.epochs, finalists=arguments.finalists)
                 search(arguments.data, arguments.target, limits, request, lambda line: print(line, flush=True))
-            found[name, seed] = json.loads(report.read_text(encoding="utf-8"))["front"]
-            for net in found[name, seed]:
-                latency = "" if net["latency_ms"] is None else f" {net['latency_ms']:.1f} ms"
-                print(f"{name:14} seed {seed}: {net['accuracy']:.1%} test, {net['instructions']:,} instructions, "
-                      f"{net['ram']:,} B RAM, {net['flash']:,} B flash{latency}")
-                if limits.latency_ms and net["latency_ms"]:
-                    print(f"{'':14} {net['latency_ms'] / limits.latency_ms:.1%} of the latency allowed")
-    print(f"\n{'search':14} {'against':14} {'seed':>4} {'points':>8}  95 % interval (paired, by groups)")
+                front = kept.read(folder / "report.json")["front"]
+                kept.write(file, {"made": kept.made(), "search": space or strategy, "seed": seed,
+                                  "front": [{**{k: net[k] for k in FIGURES}, **_right(arguments.data, net["path"])}
+                                            for net in front]})
+    report(arguments.results / case, arguments.data, limits)
+
+
+def report(folder: Path, data: str, limits: Limits) -> None:
+    """What every search of a case found, and what it gains over the yardsticks of its seed."""
+    found = {(r["search"], r["seed"]): r["front"] for r in map(kept.read, sorted(folder.glob("*.json")))}
+    print(f"{'search':14} {'seed':>4} {'val':>6} {'test':>6} {'instructions':>13} {'RAM B':>7} {'flash B':>8} {'ms':>7}")
     for (name, seed), front in found.items():
-        for yardstick in ("uniform", "random"):
-            base = found.get((yardstick, seed), [])
-            pair = _at_equal_work(front, base)
-            if name in ("uniform", yardstick) or pair is None:
+        for net in front:
+            latency = net["latency_ms"]
+            used = f" {latency / limits.latency_ms:.1%} of what is allowed" if limits.latency_ms and latency else ""
+            print(f"{name:14} {seed:4} {net['val_accuracy']:6.1%} {net['accuracy']:6.1%} {net['instructions']:13,} "
+                  f"{net['ram']:7,} {net['flash']:8,} {f'{latency:.1f}' if latency else '':>7}{used}")
+    names = list(dict.fromkeys(name for name, _ in found))
+    print(f"\n{'search':14} {'against':14} {'seeds':>8} {'points':>8}  95 % interval (paired, by groups and seeds)")
+    groups = _groups(data)
+    for yardstick in ("uniform", "random"):
+        for name in names:
+            if name in ("uniform", yardstick):
                 continue
-            gain, low, high = _paired(arguments.data, *pair)
-            print(f"{name:14} {yardstick:14} {seed:4} {gain:+8.1%}  {low:+.1%} to {high:+.1%}")
+            both = [seed for n, seed in found if n == name and (yardstick, seed) in found]
+            pairs = {seed: pair for seed in both if (pair := _at_equal_work(found[name, seed], found[yardstick, seed]))}
+            for seeds in [*([s] for s in pairs), *([list(pairs)] if len(pairs) > 1 else [])]:
+                gain, low, high = _paired([pairs[s] for s in seeds], groups)
+                print(f"{name:14} {yardstick:14} {','.join(map(str, seeds)):>8} {gain:+8.1%}  {low:+.1%} to {high:+.1%}")
 
 
-def _at_equal_work(front: Sequence[dict[str, Any]], base: Sequence[dict[str, Any]]) -> tuple[str, str] | None:
-    """The yardstick's best net by validation, and the search's best that takes no more instructions."""
+Net = dict[str, Any]
+
+
+def _at_equal_work(front: Sequence[Net], base: Sequence[Net]) -> tuple[Net, Net] | None:
+    """The search's best net by validation that takes no more instructions than the yardstick's best, and that one."""
     for rival in sorted(base, key=lambda n: -n["val_accuracy"]):
         able = [n for n in front if n["instructions"] <= rival["instructions"]]
         if able:
-            return max(able, key=lambda n: n["val_accuracy"])["path"], rival["path"]
+            return max(able, key=lambda n: n["val_accuracy"]), rival
     return None
 
 
-def _paired(data: str, one: str, other: str) -> tuple[float, float, float]:
-    """Difference of the shares that are right on the test part, with its bootstrap interval over groups."""
-    (right, groups), (rival, _) = (_right(data, bundle) for bundle in (one, other))
-    difference = right.astype(np.float64) - rival
+def _paired(pairs: Sequence[tuple[Net, Net]], groups: Array) -> tuple[float, float, float]:
+    """Mean difference of the shares that are right on the test part, with its bootstrap interval: groups of samples are
+    drawn again, the same for both nets; seeds are drawn again too.
+    """
     names, member = np.unique(groups, return_inverse=True)
-    sums, counts = np.bincount(member, difference), np.bincount(member)
+    counts = np.bincount(member)
+    each = [kept.bits(one["right"], len(groups)).astype(np.float64) - kept.bits(other["right"], len(groups))
+            for one, other in pairs]
+    sums = np.stack([np.bincount(member, difference) for difference in each])
     rng = np.random.default_rng(0)
-    drawn = rng.integers(len(names), size=(RESAMPLED, len(names)))
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    return float(difference.mean()), *map(float, np.quantile(means, (0.025, 0.975)))  # type: ignore[return-value]
+
+    def draw() -> float:
+        chosen = rng.integers(len(pairs), size=len(pairs))
+        drawn = rng.integers(len(names), size=(len(pairs), len(names)))
+        return float(np.mean([sums[k][d].sum() / counts[d].sum() for k, d in zip(chosen, drawn, strict=True)]))
+
+    low, high = np.quantile([draw() for _ in range(RESAMPLED)], (0.025, 0.975))
+    return float(np.mean(each)), float(low), float(high)
 
 
-def _right(data: str, bundle: str) -> tuple[Array, Array]:
+def _groups(data: str) -> Array:
+    """Of the test samples."""
+    return load(data).open_test("groups of the test samples").groups
+
+
+def _right(data: str, bundle: str) -> dict[str, str]:
+    """Which test samples the int8 net of a bundle has right."""
     graph = models.load(bundle)
     type = graph.type(graph.inputs[0])
     shape = type.shape[1:]
@@ -218,7 +254,7 @@ def _right(data: str, bundle: str) -> tuple[Array, Array]:
         assert quant is not None
         codes.append(quant.quantize(real, graph.type(name).dtype))
     (outputs,) = interpreter.run_batch(graph, codes)
-    return outputs.reshape(len(test), -1).argmax(1) == test.y, test.groups
+    return {"right": kept.packed(outputs.reshape(len(test), -1).argmax(1) == test.y)}
 
 
 def workers(arguments: argparse.Namespace) -> None:
@@ -250,6 +286,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("costs", "compare", "ranks", "workers"))
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--results", type=Path, default=Path("docs/results/search"))
     parser.add_argument("--data", default="digits")
     parser.add_argument("--target", default="stm32f446re,esp32c3")
     parser.add_argument("--space", default=None)

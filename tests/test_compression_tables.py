@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import runpy
+import importlib
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,31 +16,49 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
-def tables() -> SimpleNamespace:
+def load() -> Iterator[Callable[[str], ModuleType]]:
     sys.path.insert(0, str(FOLDER))
-    try:
-        return SimpleNamespace(**runpy.run_path(str(FOLDER / "compression_tables.py")))
-    finally:
-        sys.path.remove(str(FOLDER))
+    yield importlib.import_module
+    sys.path.remove(str(FOLDER))
 
 
-def chain(folder: Path, right: dict[str, np.ndarray], data: str = "leaves", fold: str = "", seed: int = 0) -> None:
-    folder.mkdir(parents=True)
-    steps = [{"step": s, "val": 0.5, "seconds": 1.0, "bytes": 400, "file": f"{s.replace(' ', '-')}.tflite"}
-             for s in right]
-    table = {"data": data, "fold": fold, "net": "a-net", "seed": seed, "balanced": False, "steps": steps}
-    (folder / "chain.json").write_text(json.dumps(table))
-    np.savez(folder / "test.npz", labels=np.zeros(len(next(iter(right.values()))), int), **right)  # type: ignore[arg-type]
+@pytest.fixture(scope="module")
+def tables(load: Callable[[str], ModuleType]) -> ModuleType:
+    return load("compression_tables")
 
 
-def test_a_difference_is_paired(tables: SimpleNamespace, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def results(load: Callable[[str], ModuleType]) -> ModuleType:
+    return load("compression_results")
+
+
+@pytest.fixture
+def chain(results: ModuleType) -> Callable[..., Any]:
+    def made(right: dict[str, np.ndarray], data: str = "leaves", fold: str = "", seed: int = 0) -> Any:
+        steps = tuple(results.Result(s, 0.5, 1.0, 400, f"{s.replace(' ', '-')}.tflite") for s in right)
+        labels = np.zeros(len(next(iter(right.values()))), np.uint8)
+        return results.Chain(data, fold, "a-net", seed, False, "today", steps, labels, right)
+    return made
+
+
+def test_what_a_chain_found_is_kept(results: ModuleType, chain: Callable[..., Any], tmp_path: Path) -> None:
+    right = np.random.default_rng(0).random(77) < 0.8
+    one = chain({"float": right, "ptq": ~right}, "spoken", "theo", 2)
+    path = tmp_path / "spoken-theo" / "a-net" / "2.json"
+    results.write(path, one)
+    assert list(results.paths(tmp_path)) == [path]
+    back = results.read(path)
+    assert back.steps == one.steps and (back.data, back.fold, back.seed) == ("spoken", "theo", 2)
+    np.testing.assert_array_equal(back.right["ptq"], ~right)
+    np.testing.assert_array_equal(back.labels, one.labels)
+
+
+def test_a_difference_is_paired(tables: ModuleType, chain: Callable[..., Any]) -> None:
     """Both steps are wrong on the same hard samples: the interval knows only what differs."""
     hard = np.arange(400) % 4 == 0
     worse = ~hard
     worse[1] = False
-    chain(tmp_path / "0", {"float": ~hard, "ptq": worse})
-    (tested,) = tables.read(tmp_path)
-    mean, low, high = tables.paired([tested], "float", "ptq")
+    mean, low, high = tables.paired([chain({"float": ~hard, "ptq": worse})], "float", "ptq")
     assert mean == pytest.approx(-0.25)
     assert -1.0 <= low <= mean <= high <= 0.0
 
@@ -49,26 +68,28 @@ def test_a_difference_is_paired(tables: SimpleNamespace, tmp_path: Path) -> None
     ((-0.7, -1.2, -0.4), -0.5, "within the interval"),
     ((-0.9, -1.2, -0.6), -0.5, "no"),
 ])
-def test_a_bound_holds(tables: SimpleNamespace, found: tuple[float, float, float], least: float, said: str) -> None:
+def test_a_bound_holds(tables: ModuleType, found: tuple[float, float, float], least: float, said: str) -> None:
     assert tables._holds(found, least) == said
 
 
-def test_every_section_prints_before_devices_are_measured(tables: SimpleNamespace, tmp_path: Path) -> None:
+def test_every_section_prints_before_devices_are_measured(
+        tables: ModuleType, results: ModuleType, chain: Callable[..., Any], tmp_path: Path) -> None:
     right = np.arange(50) % 5 > 0
-    chain(tmp_path / "a", dict.fromkeys(("float", "ptq", "qat", "pruned", "pruned qat", "sparse ptq"), right))
-    chain(tmp_path / "b", dict.fromkeys(("teacher", "teacher qat", "alone", "taught"), right))
+    compressed = ("float", "ptq", "qat", "pruned", "pruned qat", "sparse ptq")
+    kept = tmp_path / "results"
+    results.write(kept / "a.json", chain(dict.fromkeys(compressed, right)))
+    results.write(kept / "b.json", chain(dict.fromkeys(("teacher", "teacher qat", "alone", "taught"), right)))
     document = tmp_path / "page.md"
     document.write_text("# Before\n<!-- tables -->\nold\n<!-- end -->\nafter\n")
-    tables.show(tmp_path, document)
+    tables.show(kept, document)
     text = document.read_text()
     assert text.startswith("# Before\n") and text.endswith("<!-- end -->\nafter\n") and "old" not in text
     assert text.count("\n## ") == len(tables.SECTIONS)
     assert "not measured" in text and "80.0" in text
 
 
-def test_known_speakers_stand_apart(tables: SimpleNamespace, tmp_path: Path) -> None:
+def test_known_speakers_stand_apart(tables: ModuleType, chain: Callable[..., Any]) -> None:
     right = {s: np.ones(20, bool) for s in ("teacher", "teacher qat", "alone", "taught")}
-    chain(tmp_path / "seen", right, "spoken")
-    chain(tmp_path / "theo", right, "spoken", "theo")
-    rows = [line for line in tables.best(tables.read(tmp_path)) if line.startswith("| spoken")]
+    found = tables.best([chain(right, "spoken"), chain(right, "spoken", "theo")])
+    rows = [line for line in found if line.startswith("| spoken")]
     assert len(rows) == 2 and "≥ 98" in rows[0] and "≥ 85" in rows[1]

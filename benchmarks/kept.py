@@ -1,0 +1,48 @@
+"""What long studies found, in JSON files that are kept with the project: whole or not at all, with bits packed."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=1) + "\n")
+    part.replace(path)
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def packed(values: np.ndarray) -> str:
+    """Booleans or bytes (N,) as text."""
+    data = np.packbits(values) if values.dtype == bool else values.astype(np.uint8)
+    return base64.b64encode(zlib.compress(data.tobytes(), 9)).decode()
+
+
+def unpacked(text: str) -> np.ndarray:
+    """Bytes (N,)."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
+
+
+def bits(text: str, count: int) -> np.ndarray:
+    """Booleans (count,)."""
+    return np.unpackbits(unpacked(text), count=count).astype(bool)
+
+
+def made() -> str:
+    """Today, and what it is made with."""
+    import torch
+
+    from ratti import __version__
+
+    return f"{datetime.date.today()}, ratti {__version__}, PyTorch {torch.__version__.partition('+')[0]}"

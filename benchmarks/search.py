@@ -183,7 +183,8 @@ def compare(arguments: argparse.Namespace) -> None:
 def report(folder: Path, data: str, limits: Limits) -> None:
     """What every search of a case found, and what it gains over the yardsticks of its seed."""
     found = {(r["search"], r["seed"]): r["front"] for r in map(kept.read, sorted(folder.glob("*.json")))}
-    print(f"{'search':14} {'seed':>4} {'val':>6} {'test':>6} {'instructions':>13} {'RAM B':>7} {'flash B':>8} {'ms':>7}")
+    print(f"{'search':14} {'seed':>4} {'val':>6} {'test':>6} {'instructions':>13} {'RAM B':>7} {'flash B':>8} "
+          f"{'ms':>7}")
     for (name, seed), front in found.items():
         for net in front:
             latency = net["latency_ms"]
@@ -201,7 +202,8 @@ def report(folder: Path, data: str, limits: Limits) -> None:
             pairs = {seed: pair for seed in both if (pair := _at_equal_work(found[name, seed], found[yardstick, seed]))}
             for seeds in [*([s] for s in pairs), *([list(pairs)] if len(pairs) > 1 else [])]:
                 gain, low, high = _paired([pairs[s] for s in seeds], groups)
-                print(f"{name:14} {yardstick:14} {','.join(map(str, seeds)):>8} {gain:+8.1%}  {low:+.1%} to {high:+.1%}")
+                print(f"{name:14} {yardstick:14} {','.join(map(str, seeds)):>8} {gain:+8.1%}  "
+                      f"{low:+.1%} to {high:+.1%}")
 
 
 Net = dict[str, Any]

@@ -1,30 +1,20 @@
-"""What a search prints, and the arithmetic of its benchmark: no compiler, nothing is trained."""
+"""What a search prints, and how workers share: no compiler, nothing is trained."""
 
 from __future__ import annotations
 
 import json
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from ratti import data
 from ratti.search import workers
 from ratti.search.learned import Option
-from ratti.search.spaces import Task, load, suited
+from ratti.search.spaces import Task, suited
 from ratti.verbs.search import Found, SearchResult, _datasets
 
 pytestmark = pytest.mark.torch
 pytest.importorskip("torch", reason="torch is missing (pip install 'ratti[train]')")
-
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "search.py"
-
-
-@pytest.fixture(scope="module")
-def bench() -> SimpleNamespace:
-    return SimpleNamespace(**runpy.run_path(str(SCRIPT)))
 
 
 def found(net: str, accuracy: float, val: float, instructions: int, latency: float | None) -> Found:
@@ -88,51 +78,8 @@ def test_a_folder_of_recordings_is_a_spectrogram(shared: Path) -> None:
     assert data.load(source, data.Options(size=shape[:2], channels=1)).digest() == dataset.digest()
 
 
-def test_the_same_nets_are_drawn_again(bench: SimpleNamespace) -> None:
-    space = load("mobilenet", Task(((32, 32, 3), (64, 64, 3)), 10))
-    first, again = (list(bench.random_nets(space, 5)) for _ in range(2))
-    assert first == again
-    assert len(set(first)) == 5
-    assert all(spec.parameters <= bench.MOST_WEIGHTS for spec in first)
-
-
-def test_rows_survive_a_kill(bench: SimpleNamespace, tmp_path: Path) -> None:
-    path = tmp_path / "new" / "rows.jsonl"
-    assert bench.rows(path) == []
-    for k in range(3):
-        bench.keep(path, {"net": k})
-    with path.open("a", encoding="utf-8") as file:
-        file.write('{"net": 3, "comp')
-    assert bench.rows(path) == [{"net": 0}, {"net": 1}, {"net": 2}]
-
-
 def test_workers_take_the_next_candidate() -> None:
     assert workers.makespan([3.0, 1.0, 1.0, 1.0], 1) == pytest.approx(6.0)
     assert workers.makespan([3.0, 1.0, 1.0, 1.0], 2) == pytest.approx(3.0)
     assert workers.makespan([1.0, 1.0, 1.0, 3.0], 2) == pytest.approx(4.0)
     assert workers.makespan([2.0, 1.0], 8) == pytest.approx(2.0)
-
-
-def test_nets_are_compared_at_equal_work(bench: SimpleNamespace) -> None:
-    def net(path: str, val: float, instructions: int) -> dict[str, object]:
-        return {"path": path, "val_accuracy": val, "instructions": instructions}
-
-    front = [net("a", 0.95, 120), net("b", 0.9, 90), net("c", 0.8, 50)]
-    assert bench._at_equal_work(front, [net("x", 0.92, 100), net("y", 0.7, 60)]) == ("b", "x")
-    assert bench._at_equal_work(front, [net("x", 0.92, 40), net("y", 0.7, 60)]) == ("c", "y")
-    assert bench._at_equal_work(front, [net("x", 0.92, 40)]) is None
-    assert bench._at_equal_work(front, []) is None
-
-
-def test_an_interval_is_over_groups(bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many samples of one group are one observation: the interval of 4 groups is wide, that of 400 narrow."""
-    rng = np.random.default_rng(0)
-    for groups, wide in ((4, True), (400, False)):
-        member = np.repeat(np.arange(groups), 400 // groups)
-        better = np.repeat(rng.random(groups) < 0.5, 400 // groups)
-        answers = {"one": better, "other": np.zeros(400, bool)}
-        monkeypatch.setitem(bench._paired.__globals__, "_right", lambda data, b, a=answers, m=member: (a[b], m))
-        gain, low, high = bench._paired("data", "one", "other")
-        assert gain == pytest.approx(better.mean())
-        assert low <= gain <= high
-        assert (high - low > 0.2) == wide

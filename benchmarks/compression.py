@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -131,6 +132,19 @@ class Work:
 
     @cached_property
     def dataset(self) -> Any:
+        """For spoken digits with changed versions of the train part, computed once."""
+        return self._voiced(self._loaded)
+
+    @cached_property
+    def joined(self) -> Any:
+        """The validation part in train, for the best net's last training: everything is chosen."""
+        return self._voiced(self._loaded.joined())
+
+    def _voiced(self, dataset: Any) -> Any:
+        return VOICE.copies(dataset, COPIES, self.seed) if self.data == "spoken" else dataset
+
+    @cached_property
+    def _loaded(self) -> Any:
         from ratti import nets
         from ratti.data import Options, load
 
@@ -139,8 +153,7 @@ class Work:
         source = DATA / PARTS[self.data]
         if self.data == "heartbeats":
             source = beats.relative(source, self.out)
-        found = load(str(source), options.get(self.data))
-        return VOICE.copies(found, COPIES, self.seed) if self.data == "spoken" else found
+        return load(str(source), options.get(self.data))
 
     def spec(self, net: str) -> Any:
         from ratti import nets
@@ -207,19 +220,26 @@ def _compressed(work: Work) -> list[Step]:
 
 
 def _taught(work: Work, teacher: Run) -> list[Step]:
-    """The best net, float and int8; and a student, alone and with that net as its teacher, for as many epochs."""
+    """The best net, trained again with the validation part for as many steps, float and int8; and a student, alone and
+    with that net (as validation knew it) as its teacher, for as many epochs.
+    """
+    from ratti.compress import quantize
     from ratti.train import Distillation, ModelTeacher, train
 
-    def learn(name: str, run: Run, goal: Any = None) -> Any:
-        return train(work.spec(run.net), work.dataset, work.train(run), run_dir=work.folder / name, progress=False,
-                     goal=goal)
+    def learn(name: str, run: Run, goal: Any = None, dataset: Any = None) -> Any:
+        data = dataset or work.dataset
+        epochs = math.ceil(work.train(run).epochs * len(work.dataset.train) / len(data.train))
+        config = dataclasses.replace(work.train(run), epochs=epochs)
+        return train(work.spec(run.net), data, config, run_dir=work.folder / name, progress=False, goal=goal)
 
     best = learn("teacher", teacher)
-    steps = [_float(work, "teacher", best), _qat(work, "teacher qat", best.model)]
+    steps = [_float(work, "teacher", best)]
+    last = learn("last", teacher, dataset=work.joined)
+    steps += [_float(work, "best", last), _int8(work, "best int8", quantize(last.model, work.joined), 0.0)]
     steps.append(_float(work, "alone", learn("alone", work.run)))
     steps.append(_float(work, "taught", learn("taught", work.run, Distillation(ModelTeacher(best.model)))))
     if work.data == "heartbeats":
-        steps.append(beats.trees(work.dataset, work.seed))
+        steps.append(beats.trees(work.joined, work.seed))
     return steps
 
 

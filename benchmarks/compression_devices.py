@@ -40,7 +40,7 @@ def _figures(file: Path) -> dict[str, Any]:
     """By target: instructions, ram, flash, ms."""
     from ratti.verbs.check import Limits, check
 
-    best = file.name == "teacher-qat.tflite"
+    best = file.name == "best-int8.tflite"
     limits = Limits(RAM, FLASH) if best else Limits()
     found: dict[str, Any] = {}
     for target in TARGETS[: 1 if best else None]:

@@ -14,7 +14,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Result:
-    """One step of a chain. `val` is what selection saw, `bytes` those of float weights or of the int8 file."""
+    """One step of a chain. `val` is what selection saw (the best net has learned from it), `bytes` those of float
+    weights or of the int8 file.
+    """
 
     step: str
     val: float

@@ -137,13 +137,13 @@ def distillation(tested: list[Chain]) -> list[str]:
 
 def best(tested: list[Chain]) -> list[str]:
     rows = []
-    for (data, _), group in _grouped(tested, "teacher qat").items():
-        d = group[0].on("teacher qat", devices.TARGETS[0])
-        rows.append([data, _runs(group), _percent(group, "teacher"), _percent(group, "teacher qat"),
-                     f"≥ {BEST[data]}",
+    for (data, _), group in _grouped(tested, "best int8").items():
+        d = group[0].on("best int8", devices.TARGETS[0])
+        shares = [_percent(group, step) for step in ("teacher", "best", "best int8")]
+        rows.append([data, _runs(group), *shares, f"≥ {BEST[data]}",
                      f"{d['instructions']:,} / {d['ram']:,} / {d['flash']:,}" if d else "not measured",
                      _percent(group, "trees") if "trees" in group[0].right else ""])
-    head = ["data", "runs", "float", "int8", "goal", "M4: instructions / RAM B / flash B", "trees"]
+    head = ["data", "runs", "chosen", "trained again", "int8", "goal", "M4: instructions / RAM B / flash B", "trees"]
     return ["## The best net of each set within 64 KB of RAM and 256 KB of flash", "", *_table(head, rows)]
 
 

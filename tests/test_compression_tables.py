@@ -78,7 +78,7 @@ def test_every_section_prints_before_devices_are_measured(
     compressed = ("float", "ptq", "qat", "pruned", "pruned qat", "sparse ptq")
     kept = tmp_path / "results"
     results.write(kept / "a.json", chain(dict.fromkeys(compressed, right)))
-    results.write(kept / "b.json", chain(dict.fromkeys(("teacher", "teacher qat", "alone", "taught"), right)))
+    results.write(kept / "b.json", chain(dict.fromkeys(("teacher", "best", "best int8", "alone", "taught"), right)))
     document = tmp_path / "page.md"
     document.write_text("# Before\n<!-- tables -->\nold\n<!-- end -->\nafter\n")
     tables.show(kept, document)
@@ -89,7 +89,7 @@ def test_every_section_prints_before_devices_are_measured(
 
 
 def test_known_speakers_stand_apart(tables: ModuleType, chain: Callable[..., Any]) -> None:
-    right = {s: np.ones(20, bool) for s in ("teacher", "teacher qat", "alone", "taught")}
+    right = {s: np.ones(20, bool) for s in ("teacher", "best", "best int8", "alone", "taught")}
     found = tables.best([chain(right, "spoken"), chain(right, "spoken", "theo")])
     rows = [line for line in found if line.startswith("| spoken")]
     assert len(rows) == 2 and "≥ 98" in rows[0] and "≥ 85" in rows[1]

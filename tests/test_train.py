@@ -192,3 +192,15 @@ def test_progress_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     train.train(NET, toys.dataset(96), dataclasses.replace(CONFIG, epochs=2))
     out, err = capfd.readouterr()
     assert out == "" and "2/2" in err and "best: epoch" in err
+
+
+def test_the_last_training_learns_from_validation_and_keeps_its_last_epoch() -> None:
+    data = toys.dataset(96, kind=Kind.SIGNAL)
+    joined = data.joined()
+    assert len(joined.train) == len(data.train) + len(data.val)
+    assert joined.normalization == data.normalization and joined.digest() != data.digest()
+    np.testing.assert_array_equal(joined.train.x[len(data.train) :], data.val.x)
+    config = dataclasses.replace(CONFIG, learning_rate=1.0, patience_epochs=1)  # far too much: no epoch is better
+    assert train.train(NET, data, config, progress=False).best_epoch < 4
+    assert train.train(NET, joined, config, progress=False).best_epoch == 4
+    assert data.test_opened == joined.test_opened == ()

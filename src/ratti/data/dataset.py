@@ -91,6 +91,15 @@ class Part:
         points = None if self.points is None else self.points[index]
         return Part(self.x[index], self.y[index], self.groups[index], numbers, raw, points)
 
+    def joined(self, other: Part) -> Part:
+        """These samples and then those of `other`, which have the same things beside them."""
+        def both(one: Array | None, more: Array | None) -> Array | None:
+            return None if one is None or more is None else np.concatenate([one, more])
+
+        return Part(np.concatenate([self.x, other.x]), np.concatenate([self.y, other.y]),
+                    np.concatenate([self.groups, other.groups]), both(self.numbers, other.numbers),
+                    both(self.raw, other.raw), both(self.points, other.points))
+
     def batches(self, size: int) -> Iterator[Part]:
         """The samples in order, at most `size` at a time."""
         return (self.take(slice(i, i + size)) for i in range(0, len(self), size))
@@ -143,6 +152,7 @@ class Dataset:
     front_end: FrontEnd | None = None  # what made x from what a sensor gives; None: pictures, as they are
     goal: str = "classify"  # a module of `goals`
     settings: goals.Settings = field(default_factory=dict)  # what the goal chose on validation (`settled`)
+    val_learned: bool = False  # training sees the validation part, which then selects nothing (`joined`)
 
     @classmethod
     def sealed(cls, name: str, kind: Kind, class_names: Sequence[str], parts: tuple[Part, Part, Part],
@@ -206,6 +216,13 @@ class Dataset:
 
         return replace(self, class_names=tuple(self.class_names[c] for c in order), train=told(self.train),
                        val=told(self.val), _test=_Seal(told(self._test.part), self._test.opened))
+
+    def joined(self) -> Dataset:
+        """With the validation part in train, for a last training when everything is chosen: more samples, and no epoch
+        is selected by what was learned from. Inputs are normalized as before.
+        """
+        kept = goals.load(self.goal).learned(self.val)
+        return replace(self, train=self.train.joined(self.val.take(kept)), val_learned=True)
 
     def settled(self, answers: Callable[[Part], tuple[Array, Array]]) -> Dataset:
         """With what the goal chooses on validation from (outputs, inputs), real values, that `answers` gives."""

@@ -48,7 +48,8 @@ class Trained:
 def train(spec: NetSpec, dataset: Dataset, config: TrainConfig | None = None, *, run_dir: Path | None = None,
           initial: nn.Module | None = None, goal: Goal | None = None, progress: bool = True,
           on_epoch: Callable[[Epoch], None] | None = None) -> Trained:
-    """Trains the net of `spec` on the train part of `dataset` and keeps the best epoch on its validation part.
+    """Trains the net of `spec` on the train part of `dataset` and keeps the best epoch on its validation part (the last
+    epoch, where that part was learned from: `Dataset.joined`).
 
     Args:
         run_dir: where the checkpoint lives; an interrupted run goes on from there, a finished one returns at once.
@@ -212,7 +213,7 @@ def _epoch(state: State, dataset: Dataset, config: TrainConfig, goal: Goal) -> E
     val_loss, found = _validate(state, dataset)
     epoch = Epoch(number, total / len(dataset.train), val_loss, found.accuracy, found.balanced_accuracy,
                   time.monotonic() - started)
-    if _improves(epoch, state, config, len(dataset.val)):
+    if dataset.val_learned or _improves(epoch, state, config, len(dataset.val)):
         state.best, state.best_epoch = _copy(state.selected()), number
     state.history.append(epoch)
     return epoch

@@ -51,6 +51,7 @@ SECONDS = 120.0  # for one run
 SIMULATED = (4, 8, 16)
 RESAMPLED = 2000
 FIGURES = ("val_accuracy", "accuracy", "instructions", "ram", "flash", "latency_ms")
+TOLD = ("trials", "within_limits", "clock", "costs_per_second", "ranks")
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -171,12 +172,13 @@ def compare(arguments: argparse.Namespace) -> None:
                 request = Request(
                     minutes=arguments.minutes, space=space or arguments.space, strategy=strategy, seed=seed,
                     resume=(folder / "study.db").exists(), out=folder, size=arguments.size, workers=arguments.workers,
-                    epochs=arguments.epochs, finalists=arguments.finalists)
+                    epochs=arguments.epochs, finalists=arguments.finalists, compare=arguments.other or None)
                 search(arguments.data, arguments.target, limits, request, lambda line: print(line, flush=True))
-                front = kept.read(folder / "report.json")["front"]
+                told = kept.read(folder / "report.json")
                 kept.write(file, {"made": kept.made(), "search": space or strategy, "seed": seed,
+                                  **{k: told[k] for k in TOLD},
                                   "front": [{**{k: net[k] for k in FIGURES}, **_right(arguments.data, net["path"])}
-                                            for net in front]})
+                                            for net in told["front"]]})
     report(arguments.results / case, arguments.data, limits)
 
 
@@ -306,7 +308,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.what == "compare":
-        arguments.target = arguments.target.split(",")[0]
+        arguments.target, _, arguments.other = arguments.target.partition(",")
     else:
         arguments.space = arguments.space or "mobilenet"
     {"costs": costs, "compare": compare, "ranks": ranks, "workers": workers}[arguments.what](arguments)

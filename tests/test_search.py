@@ -31,7 +31,7 @@ from ratti.meter import LayerMeter  # noqa: E402
 from ratti.search.bench import Bench, Evaluate, Outcome, Task  # noqa: E402
 from ratti.search.budget import Budget, broken  # noqa: E402
 from ratti.search.cost import CostModel  # noqa: E402
-from ratti.search.learned import options, rank_correlation  # noqa: E402
+from ratti.search.learned import extra_work, options, rank_correlation  # noqa: E402
 from ratti.search.study import Search, infeasible  # noqa: E402
 from ratti.search.workers import Failed, LocalPool, Lost, Pool, RayPool, open_pool  # noqa: E402
 from ratti.train import TrainConfig  # noqa: E402
@@ -309,6 +309,15 @@ def test_ranks_follow_order_alone() -> None:
     assert rank_correlation([1, 2, 3, 4], [10, 20, 30, 1000]) == pytest.approx(1.0)
     assert rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1.0)
     assert rank_correlation([1, 2, 2, 4], [1, 2, 3, 4]) == pytest.approx(0.9486833)
+
+
+def test_a_front_of_another_device_costs_more_work() -> None:
+    """Where both put the nets in one order it costs nothing; where not, what the other's choice takes more here."""
+    accuracy = [0.7, 0.8, 0.9, 0.9]
+    assert extra_work(accuracy, [10, 20, 30, 40], [1, 2, 3, 4]) == [0.0, 0.0, 0.0]
+    assert extra_work(accuracy, [10, 20, 30, 40], [1, 2, 4, 3]) == pytest.approx([0.0, 0.0, 1 / 3])
+    assert extra_work([0.9, 0.8], [20, 10], [1, 2]) == pytest.approx([1.0, 0.0])  # there the better net is the cheaper
+    assert extra_work(accuracy, [10, 20, 30, 40], [5, 5, 5, 5]) == [0.0, 0.0, 0.0]  # equal there: the lesser work here
 
 
 @pytest.mark.slow

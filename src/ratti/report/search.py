@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from statistics import median
 from typing import TYPE_CHECKING
 
 from rich.console import JustifyMethod, RenderableType
@@ -37,6 +38,9 @@ def search(result: SearchResult) -> str:
     if result.ranks is not None:
         parts.append(Text(f"\n{result.ranks['nets']} nets on {result.target} and {result.ranks['target']}: "
                           f"rank correlation of their work {result.ranks['correlation']:.3f}"))
+        parts += [Text(f"a front chosen for the other takes {median(extra):.0%} more work on {device} in the "
+                       f"median of {len(extra)} nets, at most {max(extra):.0%}")
+                  for device, extra in result.ranks["extra"].items()]
     if result.front:
         best = result.front[0]
         parts.append(Text(f"\nnext:\n  look       ratti check {best.path} --target {result.target}\n"

@@ -45,6 +45,21 @@ def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
+def extra_work(accuracy: Sequence[float], here: Sequence[float], there: Sequence[float]) -> list[float]:
+    """What it costs here to have searched for another device: for each net of this device's front, how much more work
+    (a share, 0 or more) does the net of no less accuracy take here that is least work there?
+    """
+    extra, best = [], -np.inf
+    acc, own, other = (np.asarray(v, np.float64) for v in (accuracy, here, there))
+    for k in np.lexsort((-acc, own)):
+        if acc[k] > best:  # of the front: nothing that takes less is as accurate
+            best = acc[k]
+            able = np.flatnonzero(acc >= best)
+            chosen = able[np.lexsort((own[able], other[able]))[0]]
+            extra.append(float(own[chosen] / own[k] - 1))
+    return extra
+
+
 def _ranks(values: np.ndarray) -> np.ndarray:
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)

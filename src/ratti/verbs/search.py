@@ -190,7 +190,9 @@ class _Job:
             told=search.strategy.told() if search else {}, reasons=reasons)
 
     def _ranks(self, trials: Sequence[Trial]) -> dict[str, Any] | None:
-        """The same nets on a second device: instructions on both, and the correlation of their ranks."""
+        """The same nets on a second device: instructions on both, the correlation of their ranks, and what more work a
+        net takes on each that was chosen for the other.
+        """
         other = targets.load(str(self.request.compare))
         fit = [t for t in trials if t.fits and t.outcome.cost is not None][:COMPARED]
         if len(fit) < 3:
@@ -198,7 +200,10 @@ class _Job:
         costs = CostModel(other, LayerMeter(other, watched=False), self.bench.costs.path)
         there = [c.work for c in costs.many([self.space.spec(t.choice) for t in fit])]
         here = [t.work for t in fit]
+        accuracy = [t.accuracy for t in fit]
         return {"target": other.id, "nets": len(fit), "correlation": learned.rank_correlation(here, there),
+                "extra": {self.device.id: learned.extra_work(accuracy, here, there),
+                          other.id: learned.extra_work(accuracy, there, here)},
                 "work": [list(pair) for pair in zip(here, there, strict=True)]}
 
 

@@ -32,7 +32,7 @@ from ratti.search.bench import Bench, Evaluate, Outcome, Task  # noqa: E402
 from ratti.search.budget import Budget, broken  # noqa: E402
 from ratti.search.cost import CostModel  # noqa: E402
 from ratti.search.learned import extra_work, options, rank_correlation  # noqa: E402
-from ratti.search.study import Search, infeasible  # noqa: E402
+from ratti.search.study import Infeasible, Search, least  # noqa: E402
 from ratti.search.workers import Failed, LocalPool, Lost, Pool, RayPool, open_pool  # noqa: E402
 from ratti.train import TrainConfig  # noqa: E402
 
@@ -74,7 +74,7 @@ def make(bench: Bench, pool: Pool, strategy: str = "random", most: int = 6, resu
     s if s == "random" else pytest.param(s, marks=pytest.mark.slow) for s in strategies.names()])
 def test_every_strategy_keeps_the_limits_and_goes_on(strategy: str, bench: Bench, pool: LocalPool) -> None:
     search = make(bench, pool, strategy)
-    assert infeasible(bench, pool) is None
+    assert least(bench, pool) == bench.space.smallest()
     search.run()
     first = search.trials()
     assert len(first) == 6
@@ -108,13 +108,28 @@ def test_a_study_is_of_one_search(bench: Bench, pool: LocalPool) -> None:
         Search(bench, pool, "randon", seconds=1.0, identity={})
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", strategies.names())
+def test_tight_limits_still_give_a_net(strategy: str, bench: Bench) -> None:
+    """A limit that the least net just keeps, and hardly any random one: the search begins with what is known to fit."""
+    smallest = bench.space.smallest()
+    cost = bench.costs(bench.space.spec(smallest))
+    tight = replace(bench, budget=Budget(BUDGET.ram, BUDGET.flash, instructions=round(cost.instructions * 1.01)))
+    with LocalPool(2, tight) as pool:
+        known = least(tight, pool)
+        assert known == smallest
+        search = Search(tight, pool, strategy, seconds=60.0, identity={"target": TARGET}, seed=1, most=4, known=known)
+        search.run()
+    assert any(t.choice == smallest for t in search.front())
+
+
 def test_limits_that_nothing_meets_are_recognized(bench: Bench) -> None:
     for budget, names in ((Budget(100, 1 << 18), ("ram",)), (Budget(1 << 16, 1 << 18, instructions=10),
                                                              ("instructions",))):
         tight = replace(bench, budget=budget)
         with LocalPool(1, tight) as pool:
-            answer = infeasible(tight, pool)
-        assert answer is not None
+            answer = least(tight, pool)
+        assert isinstance(answer, Infeasible)
         assert answer.broken == names
         assert answer.least == min((answer.least, bench.costs(bench.space.spec(bench.space.smallest()))),
                                    key=lambda c: c.instructions if names[0] == "instructions" else c.ram_bytes)
@@ -126,7 +141,7 @@ def test_a_limit_without_a_figure_is_refused(bench: Bench, figures: Path) -> Non
     costs = CostModel(device, LayerMeter(device, watched=False), figures)
     other = replace(bench, costs=costs, budget=Budget(1 << 16, 1 << 18, latency=10.0))
     with LocalPool(1, other) as pool, pytest.raises(InputError, match=r"no figure of latency.*--max-instructions"):
-        infeasible(other, pool)
+        least(other, pool)
 
 
 @dataclass(frozen=True)

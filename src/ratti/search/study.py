@@ -79,7 +79,8 @@ class Infeasible:
 
 class Search:
     """One search. `seconds` is what there is from `started` (of `time.monotonic`; now) on, over all sittings; `reserve`
-    gives what of it must be left for what comes afterwards, by the trials so far.
+    gives what of it must be left for what comes afterwards, by the trials so far; `known` is a net within the limits
+    (`least`), the first candidate: under tight limits no random one may keep them.
     """
 
     def __init__(
@@ -95,9 +96,11 @@ class Search:
         resume: bool = False,
         reserve: Callable[[Sequence[Trial]], float] = lambda trials: 0.0,
         most: int | None = None,
+        known: Choice | None = None,
         say: Say = lambda line: None,
     ) -> None:
         self.bench, self.pool, self.seed, self.say = bench, pool, seed, say
+        self.known = self._unbegun = known
         self.space, self.budget = bench.space, bench.budget
         self._seconds, self._reserve, self._most = seconds, reserve, most
         self._started = time.monotonic() if started is None else started
@@ -206,7 +209,10 @@ class Search:
             k: optuna.distributions.CategoricalDistribution(v) for k, v in self.space.options.items()
         }
         for _ in range(REPEATS):
-            if self.strategy.sampler() is None:
+            known, self._unbegun = self._unbegun, None
+            if known is not None and self.strategy.takes(known) and not self.tried(known):
+                self._study.enqueue_trial(dict(known))
+            elif self.strategy.sampler() is None:
                 choice = self.strategy.propose()
                 if choice is None:
                     return False
@@ -276,20 +282,20 @@ class _Cost(Measure):
         return bench.costs.many([bench.space.spec(c) for c in self.choices])
 
 
-def infeasible(bench: Bench, pool: Pool, seed: int = 0) -> Infeasible | None:
-    """None where some net is within the limits. Else the one that comes nearest, among the smallest.
+def least(bench: Bench, pool: Pool, seed: int = 0) -> Choice | Infeasible:
+    """A net within the limits, one of the smallest; where there is none, what the nearest of them takes.
 
     InputError where the target has no figure to hold against a limit.
     """
     smallest = bench.space.smallest()
     rng = np.random.default_rng(seed)
-    near = [bench.space.mutate(smallest, rng, 0.05) for _ in range(SMALL_NETS)]
+    near: list[Choice] = [bench.space.mutate(smallest, rng, 0.05) for _ in range(SMALL_NETS)]
     best: tuple[float, Cost] | None = None
     for some in ([smallest], near):  # the others only where the smallest does not do
-        for cost in pool.map([_Cost(tuple(some))])[0]:
+        for choice, cost in zip(some, pool.map([_Cost(tuple(some))])[0], strict=True):
             over = sum(max(e, 0.0) for e in bench.budget.excess(cost).values())
             if not over:
-                return None
+                return choice
             if best is None or over < best[0]:
                 best = over, cost
     assert best is not None

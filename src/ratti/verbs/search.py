@@ -18,7 +18,7 @@ from ..search import learned, spaces
 from ..search.bench import Bench, Pulse
 from ..search.budget import Budget
 from ..search.cost import CostModel
-from ..search.study import Search, Trial, infeasible
+from ..search.study import Infeasible, Search, Trial, least
 from ..search.workers import Pool, open_pool
 from ..targets import Target
 from ..types import Shape
@@ -152,14 +152,15 @@ class _Job:
                     "limits": str(self.budget), "space": self.space.id, "epochs": str(request.epochs)}
         self.say(f"{self.space.id} space ({self.space.size:.3g} sets of choices), {request.strategy}, "
                  f"{self.device.id}: {self.budget}")
-        impossible = infeasible(self.bench, pool, request.seed)
-        if impossible:
-            return self._kept(self._result(None, (), (str(impossible),), time.monotonic() - started))
+        known = least(self.bench, pool, request.seed)
+        if isinstance(known, Infeasible):
+            return self._kept(self._result(None, (), (str(known),), time.monotonic() - started))
         slow = max(pool.map([Pulse()] * pool.size))
         final = Finalists(self.name, self.data, self.device, self.limits, self.bench, pool, request, self.say, slow)
         search = Search(
             self.bench, pool, request.strategy, seconds=request.minutes * 60, identity=identity, started=started,
-            seed=request.seed, resume=request.resume, reserve=final.reserve, most=request.trials, say=self.say)
+            seed=request.seed, resume=request.resume, reserve=final.reserve, most=request.trials, known=known,
+            say=self.say)
         search.run()
         clock = {"preparing": search.prepared, "searching": search.spent - search.prepared}
         found = final.finish(search, clock)

@@ -34,6 +34,10 @@ class Strategy(ABC):
     def propose(self) -> Choice | None:
         """The next candidate, which no trial has had; None where there is nothing left to try."""
 
+    def takes(self, choice: Choice) -> bool:
+        """Whether a candidate is one of the nets that this search is about, once it is prepared."""
+        return True
+
     def task(self, choice: Choice, number: int) -> Task:
         """How the candidate of trial `number` is evaluated; its result is an `Outcome`."""
         return Evaluate(choice, self.search.seed)

@@ -63,6 +63,9 @@ class ProxylessNas(Strategy):
                 return choice
         return None
 
+    def takes(self, choice: Choice) -> bool:
+        return all(choice[key] == value for key, value in self.fixed.items())
+
     def task(self, choice: Choice, number: int) -> Task:
         return Evaluate(choice, self.search.seed, self.start(choice))
 
@@ -71,7 +74,7 @@ class ProxylessNas(Strategy):
 
     def _drawn(self) -> list[Choice]:
         """Candidates by their probability: the likeliest of those that use their time, grown where it must be, then
-        others that are within the limits, near ones first.
+        others that are within the limits, near ones first. Where none is, the least net is grown.
         """
         search = self.search
         rows: list[tuple[bool, float, float, Choice]] = []
@@ -83,6 +86,10 @@ class ProxylessNas(Strategy):
                 if outcome.fits and outcome.cost is not None:
                     used = search.budget.used(outcome.cost)
                     rows.append((used is None or used >= USES, likely, used or 0.0, choice))
+        if not rows and search.known is not None and self.takes(search.known):
+            (outcome,) = search.measure([search.known])
+            share = None if outcome.cost is None else search.budget.used(outcome.cost)
+            rows.append((share is None, 0.0, share or 0.0, search.known))
         rows.sort(key=lambda r: r[:2], reverse=True)
         choices = [choice for *_, choice in rows]
         if rows and not rows[0][0]:

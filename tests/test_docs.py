@@ -79,16 +79,14 @@ def _words(line: str) -> tuple[list[str], str | None]:
 
 
 def _brief(line: str, folder: Path) -> str:
-    """The command with less to do; NET is the first net of a search that ran before it."""
+    """The command with less to do; NET is the first net in its folder, of a search that ran before."""
     added = [more for start, more in ADDS.items() if line.startswith(start + " ")]
     for option, value in BRIEF.items():
         line = re.sub(rf"{option} \S+", f"{option} {value}", line)
     for more in added:
         for option, value in re.findall(r"(--\S+) (\S+)", more):
             line = line if f"{option} " in line else f"{line} {option} {value}"
-    if "/NET" in line:
-        line = line.replace("NET", min(p.name for p in folder.glob("runs/*/nets/[!.]*")))
-    return line
+    return re.sub(r"(\S+)/NET\b", lambda m: f"{m[1]}/{min(p.name for p in (folder / m[1]).glob('[!.]*'))}", line)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)

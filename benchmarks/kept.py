@@ -1,4 +1,4 @@
-"""What long studies found, in JSON files that are kept with the project: whole or not at all, with bits packed."""
+"""What long studies found, in JSON files that are kept with the project, with bits packed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ratti.verbs.build import write_json as write
+from ratti.versions import versions
 
-def write(path: Path, content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    part.replace(path)
+__all__ = ["bits", "made", "packed", "read", "unpacked", "write"]
 
 
 def read(path: Path) -> Any:
@@ -41,8 +39,5 @@ def bits(text: str, count: int) -> np.ndarray:
 
 def made() -> str:
     """Today, and what it is made with."""
-    import torch
-
-    from ratti import __version__
-
-    return f"{datetime.date.today()}, ratti {__version__}, PyTorch {torch.__version__.partition('+')[0]}"
+    found = versions()
+    return f"{datetime.date.today()}, ratti {found['ratti']}, PyTorch {found['torch'].partition('+')[0]}"

@@ -2,7 +2,7 @@
 
     costs     composed costs beside whole firmware, over random nets, by target
     compare   searches by several strategies beside a uniformly scaled net in the same time, by seed, on the test part
-    ranks     the same nets on two targets: rank correlation, and what each target's own front gains at home
+    ranks     the same nets on two targets: rank correlation (`compare` on two tells what a front gains at home)
     workers   time to evaluate the same candidates by the number of workers; beyond this computer, simulated
 
 Every command goes on where it was when it is started again with the same --out; what searches found is kept in
@@ -168,12 +168,13 @@ def compare(arguments: argparse.Namespace) -> None:
             name = f"{space or strategy}-{seed}"
             file = arguments.results / case / f"{name}.json"
             folder = arguments.out / case / name
-            if not file.exists():
+            if not file.exists() and not (folder / "report.json").exists():
                 request = Request(
                     minutes=arguments.minutes, space=space or arguments.space, strategy=strategy, seed=seed,
                     resume=(folder / "study.db").exists(), out=folder, size=arguments.size, workers=arguments.workers,
                     epochs=arguments.epochs, finalists=arguments.finalists, compare=arguments.other or None)
                 search(arguments.data, arguments.target, limits, request, lambda line: print(line, flush=True))
+            if not file.exists():
                 told = kept.read(folder / "report.json")
                 kept.write(file, {"made": kept.made(), "search": space or strategy, "seed": seed,
                                   **{k: told[k] for k in TOLD},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..bench import Evaluate, Start, Task
 from ..spaces import Choice
+from ..spaces.base import Value
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -22,6 +24,7 @@ class Strategy(ABC):
 
     def __init__(self, search: Search) -> None:
         self.search = search
+        self.fixed: Mapping[str, Value] = {}  # options that this search stays with, once it is prepared
 
     def sampler(self) -> BaseSampler | None:
         """Optuna's sampler, where the strategy is one; its proposals are then taken as they come."""
@@ -35,8 +38,8 @@ class Strategy(ABC):
         """The next candidate, which no trial has had; None where there is nothing left to try."""
 
     def takes(self, choice: Choice) -> bool:
-        """Whether a candidate is one of the nets that this search is about, once it is prepared."""
-        return True
+        """Whether a candidate is one of the nets that this search is about."""
+        return all(choice[key] == value for key, value in self.fixed.items())
 
     def task(self, choice: Choice, number: int) -> Task:
         """How the candidate of trial `number` is evaluated; its result is an `Outcome`."""

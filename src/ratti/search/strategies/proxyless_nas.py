@@ -63,9 +63,6 @@ class ProxylessNas(Strategy):
                 return choice
         return None
 
-    def takes(self, choice: Choice) -> bool:
-        return all(choice[key] == value for key, value in self.fixed.items())
-
     def task(self, choice: Choice, number: int) -> Task:
         return Evaluate(choice, self.search.seed, self.start(choice))
 

@@ -126,9 +126,6 @@ class TinyNas(Strategy):
         """A share of the candidates that are expected, within `ends`; with shared weights there are many."""
         return ends[1] if self.shares else int(np.clip(share * self.expected, *ends))
 
-    def takes(self, choice: Choice) -> bool:
-        return all(choice[key] == value for key, value in self.fixed.items())
-
     def task(self, choice: Choice, number: int) -> Task:
         return Evaluate(choice, self.search.seed, self.start(choice), None if self.shares else self.epochs)
 

@@ -10,15 +10,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
 
 import toys  # noqa: E402
 from ratti import train  # noqa: E402
 from ratti.data import Augment, Kind  # noqa: E402
 from ratti.errors import FormatError, InputError  # noqa: E402
 from ratti.train import Optimizer, TrainConfig  # noqa: E402
-from ratti.train.loop import CHECKPOINT, _improves  # noqa: E402
-from ratti.train.state import State  # noqa: E402
+from ratti.train.loop import CHECKPOINT  # noqa: E402
+from ratti.train.selection import improves, weight  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -114,18 +113,24 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_selection_takes_the_lowest_loss_among_scores_within_one_standard_error() -> None:
     def epochs(*pairs: tuple[float, float]) -> list[int]:
         """The best epoch after each, from (accuracy, loss) on 100 samples: one standard error is 2 to 4 points."""
-        state = State(nn.Identity(), torch.optim.SGD([nn.Parameter(torch.zeros(1))]), None, {})
-        found = []
+        history: list[train.Epoch] = []
+        found: list[int] = []
         for number, (accuracy, loss) in enumerate(pairs, 1):
             epoch = train.Epoch(number, 0, loss, accuracy, 0, 0)
-            if _improves(epoch, state, CONFIG, 100):
-                state.best_epoch = number
-            state.history.append(epoch)
-            found.append(state.best_epoch)
+            found.append(number if improves(epoch, history, found[-1] if found else 0, False, 100) else found[-1])
+            history.append(epoch)
         return found
 
     assert epochs((0.5, 2.0), (0.8, 1.0), (0.79, 0.9), (0.79, 0.95), (0.7, 0.1)) == [1, 2, 3, 3, 3]
     assert epochs((0.9, 0.5), (0.96, 0.6), (0.99, 0.7), (1.0, 0.65)) == [1, 2, 3, 4]
+
+
+def test_balanced_accuracy_is_as_sure_as_its_smallest_classes() -> None:
+    assert weight(np.repeat([0, 1, 2], 50)) == pytest.approx(150)  # equal classes: as accuracy
+    rare = np.repeat([0, 1, 3], [4000, 400, 4])  # a class without samples does not count
+    rng = np.random.default_rng(0)
+    drawn = np.mean([rng.binomial(n, 0.6, 20_000) / n for n in (4000, 400, 4)], axis=0)
+    assert weight(rare) == pytest.approx(0.6 * 0.4 / drawn.var(), rel=0.05)
 
 
 def test_patience_stops_early() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ..data import Augment, Dataset, Part, Score, epoch_order, goals
 from ..errors import InputError
 from ..nets import NetSpec, build, to_yaml
 from ..types import Array
+from . import selection
 from . import state as checkpoints
 from .config import Optimizer, TrainConfig
 from .goals import LOSSES, CrossEntropy, Goal
@@ -171,7 +171,8 @@ def _goal(dataset: Dataset, config: TrainConfig) -> Goal:
     """The loss that the data are made for."""
     if dataset.goal != "classify":
         return LOSSES[dataset.goal]
-    return CrossEntropy(config.label_smoothing, _class_weights(dataset) if config.class_weights else None)
+    weights = _class_weights(dataset.train, dataset.classes) if config.class_weights else None
+    return CrossEntropy(config.label_smoothing, weights)
 
 
 def _start(model: nn.Module, config: TrainConfig) -> State:
@@ -210,16 +211,17 @@ def _epoch(state: State, dataset: Dataset, config: TrainConfig, goal: Goal) -> E
         _update_average(state, config, step)
     if not np.isfinite(total):
         raise InputError(f"training diverged in epoch {number} (the loss is not finite): lower the learning rate")
-    val_loss, found = _validate(state, dataset)
+    val_loss, found = _validate(state, dataset, config)
     epoch = Epoch(number, total / len(dataset.train), val_loss, found.accuracy, found.balanced_accuracy,
                   time.monotonic() - started)
-    if dataset.val_learned or _improves(epoch, state, config, len(dataset.val)):
+    count = selection.weight(dataset.val.y) if config.balanced else len(dataset.val)
+    if dataset.val_learned or selection.improves(epoch, state.history, state.best_epoch, config.balanced, count):
         state.best, state.best_epoch = _copy(state.selected()), number
     state.history.append(epoch)
     return epoch
 
 
-def _validate(state: State, dataset: Dataset) -> tuple[float, Score]:
+def _validate(state: State, dataset: Dataset, config: TrainConfig) -> tuple[float, Score]:
     trained = _copy(state.model.state_dict()) if state.average is not None else None
     if state.average is not None:
         state.model.load_state_dict(state.average)
@@ -229,7 +231,10 @@ def _validate(state: State, dataset: Dataset) -> tuple[float, Score]:
         state.model.load_state_dict(trained)
     kept = np.flatnonzero(goals.load(dataset.goal).learned(dataset.val))  # of anomalies no loss is wanted
     wanted = torch.tensor(dataset.targets(dataset.val.take(kept)))
-    loss = LOSSES[dataset.goal].of(torch.from_numpy(logits[kept]), wanted) if len(kept) else torch.zeros(())
+    measure = LOSSES[dataset.goal]
+    if config.balanced and dataset.goal == "classify":  # the loss, too, of classes that count alike
+        measure = CrossEntropy(weights=_class_weights(dataset.val, dataset.classes))
+    loss = measure.of(torch.from_numpy(logits[kept]), wanted) if len(kept) else torch.zeros(())
     return float(loss), dataset.score(logits, dataset.val)
 
 
@@ -239,9 +244,11 @@ def _batches(order: Array, size: int) -> list[Array]:
     return list(np.array_split(order, count))
 
 
-def _class_weights(dataset: Dataset) -> Tensor:
-    counts = np.bincount(dataset.train.y, minlength=dataset.classes)
-    return torch.from_numpy((counts.sum() / (dataset.classes * counts)).astype(np.float32))
+def _class_weights(part: Part, classes: int) -> Tensor:
+    """The inverse of each class's share; of a class without samples 0."""
+    counts = np.bincount(part.y, minlength=classes)
+    weights = counts.sum() / (classes * np.maximum(counts, 1)) * (counts > 0)
+    return torch.from_numpy(weights.astype(np.float32))
 
 
 def _update_average(state: State, config: TrainConfig, step: int) -> None:
@@ -253,27 +260,6 @@ def _update_average(state: State, config: TrainConfig, step: int) -> None:
             state.average[name].lerp_(value, 1 - decay)
         else:
             state.average[name].copy_(value)
-
-
-def _improves(epoch: Epoch, state: State, config: TrainConfig, samples: int) -> bool:
-    """Whether `epoch` is better than the best so far, by validation.
-
-    Scores within one standard error of the highest so far count as equal (the rule of Breiman et al. 1984), and among
-    those the lowest loss wins: the highest of many noisy scores is luck.
-    """
-    if not state.history:
-        return True
-    best = state.history[state.best_epoch - 1]
-    peak = max(_selected_score(e, config) for e in (*state.history, epoch))
-    share = (peak * samples + 1) / (samples + 2)  # never quite 1, or a perfect score would have no error
-    floor = peak - math.sqrt(share * (1 - share) / samples)
-    if _selected_score(epoch, config) < floor:
-        return False
-    return _selected_score(best, config) < floor or epoch.val_loss < best.val_loss
-
-
-def _selected_score(epoch: Epoch, config: TrainConfig) -> float:
-    return epoch.val_balanced_accuracy if config.balanced else epoch.val_accuracy
 
 
 def _patience_is_over(state: State, config: TrainConfig) -> bool:

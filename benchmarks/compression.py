@@ -62,6 +62,7 @@ class Settings:
     rate: float
     augment: Augment
     balanced: bool = False
+    share: float = 0.7  # of the teacher in the student's loss
     folds: tuple[str, ...] = (SEEN,)
 
     def train(self, seed: int, epochs: int) -> Any:
@@ -87,7 +88,7 @@ SETTINGS = {
         Run("mobilenet_v2_tiny-0.5-28", 16), 128, 6e-3, GARMENT),
     "spoken": Settings(
         (Run("mobilenet_v2_tiny-1.0-61", 10), Run("shufflenet_v2-0.25-31", 6)), Run("ds_cnn-1.0-61", 12),
-        Run("mobilenet_v2_tiny-0.5-61", 10), 64, 6e-3, MASKS, folds=(SEEN, *SPEAKERS)),
+        Run("mobilenet_v2_tiny-0.5-61", 30), 64, 6e-3, MASKS, share=1.0, folds=(SEEN, *SPEAKERS)),
     "heartbeats": Settings(
         (Run("mobilenet_v2_1d-1.0-128", 10), Run("shufflenet_v2_1d-1.0-128", 10)), Run("resnet_1d-1.0-128", 16),
         Run("mobilenet_v2_1d-0.5-128", 10), 128, 3e-3, BEAT, balanced=True),
@@ -237,7 +238,8 @@ def _taught(work: Work, teacher: Run) -> list[Step]:
     last = learn("last", teacher, dataset=work.joined)
     steps += [_float(work, "best", last), _int8(work, "best int8", quantize(last.model, work.joined), 0.0)]
     steps.append(_float(work, "alone", learn("alone", work.run)))
-    steps.append(_float(work, "taught", learn("taught", work.run, Distillation(ModelTeacher(best.model)))))
+    goal = Distillation(ModelTeacher(best.model), share=work.settings.share)
+    steps.append(_float(work, "taught", learn("taught", work.run, goal)))
     if work.data == "heartbeats":
         steps.append(beats.trees(work.joined, work.seed))
     return steps

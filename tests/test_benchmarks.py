@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import runpy
 import tomllib
@@ -84,3 +85,34 @@ def test_architectures_save_what_the_docs_say() -> None:
     question, pair = list(script.PAIRS.items())[2]
     for line in list(script.table([script.row(question, *block) for block in pair]))[2:]:
         assert line in text
+
+
+@pytest.mark.torch
+@pytest.mark.toolchain
+@pytest.mark.parametrize("target", ["stm32f446re", "esp32c3"])
+def test_a_net_in_floats_gives_the_int8_answer_and_costs_more(target: str) -> None:
+    pytest.importorskip("torch", reason="torch is missing (pip install 'ratti[train]')")
+    import toys
+    from ratti.compress import PtqConfig, quantize
+    from ratti.formats.torch_export import import_program
+    from ratti.graph.passes import run_pipeline
+    from ratti.train import TrainConfig, train
+
+    need(target)
+    script = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "floats.py")))
+    spec = toys.spec("conv: {width: 8, kernel: 3, stride: 2, activation: relu6}",
+                     "inverted_residual: {hidden: 16, width: 8, residual: true}", "separable: {width: 10}", "mean: {}",
+                     "fc: {width: 3}")
+    data = toys.dataset()
+    model = train(spec, data, TrainConfig(epochs=4, learning_rate=0.02, threads=1), progress=False).model
+    graph = import_program(quantize(model, data, PtqConfig(threads=1)), "toy")
+    cells = script.row("toy", graph, target)
+    assert float(cells[4]) > 2 and float(cells[7]) > 1.5, cells  # instructions and RAM; flash is nearly all code here
+    found = run_pipeline(graph)
+    real = script.dequantized(found)
+    last = next(n.inputs[1] for n in real.nodes if type(n.op).__name__ == "FullyConnected")
+    weights = dataclasses.replace(real.values[last], data=-real.values[last].data)
+    wrong = dataclasses.replace(real, values={**real.values, last: weights})
+    script.floats.__globals__["dequantized"] = lambda _: wrong
+    with pytest.raises(SystemExit, match="the float answer"):
+        script.floats(found, target)

@@ -43,6 +43,11 @@ def test_ram_overflow_in_numbers() -> None:
         toolchain.build(c_program("a[1] = a[0];", arena_bytes=5000), targets.load("ch32v003"))
 
 
+def test_more_than_any_memory() -> None:
+    with pytest.raises(DoesNotFitError, match="does not fit, by far: sram needs more than 32 MB"):
+        toolchain.build(c_program("a[1] = a[0];", arena_bytes=40 << 20), targets.load("ch32v003"))
+
+
 def test_both_at_once() -> None:
     made = constants(20_000)
     made = Program(made.sources, made.entry, 3000, made.inputs, made.outputs, made.steps)

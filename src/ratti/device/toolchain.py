@@ -152,6 +152,9 @@ def _does_not_fit(program: Program, target: Target, optimize: str, flags: tuple[
                   linker_says: str) -> DoesNotFitError:
     """The error with real needs, from a second link with room for everything."""
     over = {region for _, region, _ in _OVERFLOW.findall(linker_says)}
+    if target == target.roomy():
+        sizes = [f"{r.name} needs more than {r.bytes >> 20} MB" for r in target.memory if r.name in over]
+        return DoesNotFitError(f"{target.id}: the program does not fit, by far: {'; '.join(sizes)}")
     image = build(program, target.roomy(), optimize, flags).image
     needs = {"flash": image.flash_bytes, "ram": image.ram_static_bytes}
     if target.runs_from_ram:

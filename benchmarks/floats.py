@@ -212,16 +212,15 @@ def arithmetic(core: Core) -> tuple[str, ...]:
     """Flags that link floating-point routines where `core` has no unit of its own."""
     if "fp" in core.mcpu:
         return ()
-    version = toolchain.zig_version()
+    options = ["-OReleaseFast", "-fno-compiler-rt", "-ffunction-sections", "-fdata-sections"]
 
     def make(work: Path) -> None:
         source = str(files("ziglang") / "lib" / "compiler_rt.zig")
-        options = ["-OReleaseFast", "-fno-compiler-rt", "-ffunction-sections", "-fdata-sections"]
         built = toolchain.zig(["build-lib", source, "-target", core.triple, f"-mcpu={core.mcpu}", *options,
                                "-femit-bin=library.a"], work)
         assert built.returncode == 0, built.stderr
 
-    name = cache.key({"zig": version, "core": [core.triple, core.mcpu]})
+    name = cache.key({"zig": toolchain.zig_version(), "core": [core.triple, core.mcpu], "options": options})
     return (str(cache.publish("compiler-rt", name, make, "library.a") / "library.a"),)
 
 

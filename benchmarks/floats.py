@@ -116,8 +116,7 @@ class Writer:
         return data
 
     def array(self, name: str, values: Array) -> str:
-        body = ",".join(f"{v:.9g}f" if "." in f"{v:.9g}" or "e" in f"{v:.9g}" else f"{v:.9g}.0f"
-                        for v in values.ravel().tolist())
+        body = ",".join(f"{v!r}f" for v in values.ravel().tolist())
         self.lines.append(f"static const float {name}[] = {{{body}}};")
         self.weights.append(name)
         return name
@@ -187,7 +186,7 @@ def program(graph: Graph) -> Program:
     last = {n: k for k, node in enumerate(real.nodes) for n in node.inputs}
     last |= dict.fromkeys(real.outputs, len(real.nodes))
     born = dict.fromkeys(real.inputs, 0) | {n: k for k, node in enumerate(real.nodes) for n in node.outputs}
-    sizes = {n: FLOAT * int(np.prod(real.type(n).shape)) for n in born}
+    sizes = {n: real.type(n).bytes for n in born}
     offsets, arena = place([Block(n, sizes[n], born[n], last[n]) for n in born])
     writer = Writer(real, {n: o // FLOAT for n, o in offsets.items()})
     for node in real.nodes:
@@ -196,16 +195,14 @@ def program(graph: Graph) -> Program:
     return Program({"net.c": writer.text()}, "run", arena, inputs, outputs, tuple(writer.steps), tuple(writer.weights))
 
 
-def sample(graph: Graph) -> tuple[list[Array], list[Array], Array]:
-    """Random codes for each input, the values that they stand for, and the values of the int8 answer."""
+def sample(graph: Graph) -> tuple[list[Array], Array]:
+    """Random values for each input that codes stand for, and the values of the int8 answer."""
     rng = np.random.default_rng(0)
-    types = [graph.type(n) for n in graph.inputs]
-    codes = [rng.integers(-128, 128, t.shape).astype(np.int8) for t in types]
-    quants = [t.quant for t in (*types, graph.type(graph.outputs[0]))]
+    codes = [rng.integers(-128, 128, graph.type(n).shape).astype(np.int8) for n in graph.inputs]
     answer = interpreter.run_batch(graph, codes)[0]
-    reals = [(np.float32(q.scale[0]) * (c.astype(np.float32) - np.float32(q.zero_point[0])))
-             for c, q in zip([*codes, answer], quants, strict=True) if q is not None]
-    return codes, reals[:-1], reals[-1]
+    quants = [graph.type(n).quant for n in (*graph.inputs, graph.outputs[0])]
+    *values, wanted = (q.dequantize(c) for c, q in zip([*codes, answer], quants, strict=True) if q is not None)
+    return values, wanted
 
 
 def arithmetic(core: Core) -> tuple[str, ...]:
@@ -226,7 +223,7 @@ def arithmetic(core: Core) -> tuple[str, ...]:
 
 def floats(graph: Graph, target: str) -> Measurement:
     """The float net on `target`; SystemExit where its answer is not that of the int8 one, but for rounding."""
-    _, values, wanted = sample(graph)
+    values, wanted = sample(graph)
     chip = targets.load(target)
     flags = ("-O3", "-ffast-math", "-ffp-contract=fast", *arithmetic(cores.load(chip.core)))
     found = measure(program(graph), chip, [values], seconds=600, flags=flags, watched=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import compression_devices as devices
 import compression_results as results
@@ -12,6 +13,7 @@ import numpy as np
 from compression_results import Chain
 
 MARKS = ("<!-- tables -->", "<!-- end -->")
+UNKNOWN = "not measured"
 DRAWS = 2000
 LEVEL = 95
 KNOWN = "spoken, known speakers"  # the recordings' own split; "spoken": one speaker held out by turns
@@ -104,10 +106,29 @@ def pruning(tested: list[Chain]) -> list[str]:
     return ["## Structured pruning, both int8", "", *_table(head, rows)]
 
 
+def _measured(group: list[Chain], steps: tuple[str, ...], target: str) -> list[list[dict[str, Any]]]:
+    """The figures of every chain whose `steps` were all measured on a device, one for each step."""
+    found = [[t.on(step, target) for step in steps] for t in group]
+    return [figures for figures in found if all(figures)]
+
+
 def _share(group: list[Chain], target: str) -> str:
-    pairs = [[t.on(s, target).get("instructions") for s in ("pruned qat", "qat")] for t in group]
-    shares = [a / b for a, b in pairs if a and b]
-    return f"{np.mean(shares):.0%}" if shares else "not measured"
+    pairs = _measured(group, ("pruned qat", "qat"), target)
+    return f"{np.mean([a['instructions'] / b['instructions'] for a, b in pairs]):.0%}" if pairs else UNKNOWN
+
+
+def _saved(group: list[Chain], target: str) -> str:
+    pairs = _measured(group, ("ptq", "sparse ptq"), target)
+    if not pairs:
+        return UNKNOWN
+    dense, sparse = (np.mean([pair[k]["flash"] for pair in pairs]) for k in (0, 1))
+    return f"{dense - sparse:,.0f} of {dense:,.0f}"
+
+
+def _on_device(group: list[Chain], step: str, target: str) -> str:
+    found = [f for (f,) in _measured(group, (step,), target)]
+    kinds = ("instructions", "ram", "flash")
+    return " / ".join(f"{np.mean([f[kind] for f in found]):,.0f}" for kind in kinds) if found else UNKNOWN
 
 
 def sparsity(tested: list[Chain]) -> list[str]:
@@ -116,11 +137,7 @@ def sparsity(tested: list[Chain]) -> list[str]:
         found = paired(group, "ptq", "sparse ptq")
         cells = [data, net, _runs(group), _percent(group, "ptq"), _percent(group, "sparse ptq"), _difference(found),
                  _holds(found, -1.0)]
-        for target in devices.TARGETS:
-            dense, sparse = group[0].on("ptq", target), group[0].on("sparse ptq", target)
-            known = dense.get("flash") and sparse.get("flash")
-            cells.append(f"{dense['flash'] - sparse['flash']:,} of {dense['flash']:,}" if known else "not measured")
-        rows.append(cells)
+        rows.append([*cells, *(_saved(group, target) for target in devices.TARGETS)])
     head = ["data", "net", "runs", "PTQ", "80 % zeros, PTQ", "zeros - dense", "≥ -1", "M4: flash B saved", "RV32IMC"]
     return ["## Weight pruning", "", *_table(head, rows)]
 
@@ -138,10 +155,9 @@ def distillation(tested: list[Chain]) -> list[str]:
 def best(tested: list[Chain]) -> list[str]:
     rows = []
     for (data, _), group in _grouped(tested, "best int8").items():
-        d = group[0].on("best int8", devices.TARGETS[0])
         shares = [_percent(group, step) for step in ("teacher", "best", "best int8")]
         rows.append([data, _runs(group), *shares, f"≥ {BEST[data]}",
-                     f"{d['instructions']:,} / {d['ram']:,} / {d['flash']:,}" if d else "not measured",
+                     _on_device(group, "best int8", devices.TARGETS[0]),
                      _percent(group, "trees") if "trees" in group[0].right else ""])
     head = ["data", "runs", "chosen", "trained again", "int8", "goal", "M4: instructions / RAM B / flash B", "trees"]
     return ["## The best net of each set within 64 KB of RAM and 256 KB of flash", "", *_table(head, rows)]
@@ -150,13 +166,8 @@ def best(tested: list[Chain]) -> list[str]:
 def sizes(tested: list[Chain]) -> list[str]:
     rows = []
     for (data, net), group in _grouped(tested, "qat").items():
-        first = group[0]
-        whole, small = first.step("float"), first.step("qat")
-        cells = [data, net, f"{whole.bytes:,}", f"{small.bytes:,}"]
-        for target in devices.TARGETS:
-            d = first.on("qat", target)
-            cells.append(f"{d['instructions']:,} / {d['ram']:,} / {d['flash']:,}" if d else "not measured")
-        rows.append(cells)
+        sizes = [f"{np.mean([t.step(step).bytes for t in group]):,.0f}" for step in ("float", "qat")]
+        rows.append([data, net, *sizes, *(_on_device(group, "qat", target) for target in devices.TARGETS)])
     head = ["data", "net", "float weights B", "int8 file B", "M4: instructions / RAM B / flash B", "RV32IMC"]
     return ["## Sizes", "", *_table(head, rows)]
 

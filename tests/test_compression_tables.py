@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,24 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+@pytest.fixture(scope="module")
+def tables(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("compression_tables")
 
 
 @pytest.fixture(scope="module")
-def load() -> Iterator[Callable[[str], ModuleType]]:
-    sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module
-    sys.path.remove(str(FOLDER))
-
-
-@pytest.fixture(scope="module")
-def tables(load: Callable[[str], ModuleType]) -> ModuleType:
-    return load("compression_tables")
-
-
-@pytest.fixture(scope="module")
-def results(load: Callable[[str], ModuleType]) -> ModuleType:
-    return load("compression_results")
+def results(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("compression_results")
 
 
 @pytest.fixture
@@ -86,6 +75,16 @@ def test_every_section_prints_before_devices_are_measured(
     assert text.startswith("# Before\n") and text.endswith("<!-- end -->\nafter\n") and "old" not in text
     assert text.count("\n## ") == len(tables.SECTIONS)
     assert "not measured" in text and "80.0" in text
+
+
+def test_figures_of_devices_are_means_of_what_was_measured(tables: ModuleType, chain: Callable[..., Any]) -> None:
+    right = dict.fromkeys(("ptq", "sparse ptq"), np.ones(20, bool))
+    chains = [chain(right, seed=seed) for seed in range(3)]  # seed 0 is not measured
+    for seed, flash in ((1, 1000), (2, 3000)):
+        for step, less in (("ptq", 0), ("sparse-ptq", 100 * seed)):
+            chains[seed].figures[f"{step}.tflite"] = {tables.devices.TARGETS[0]: {"flash": flash - less}}
+    (row,) = (line for line in tables.sparsity(chains) if line.startswith("| leaves"))
+    assert row.endswith("| 150 of 2,000 | not measured |")
 
 
 def test_known_speakers_stand_apart(tables: ModuleType, chain: Callable[..., Any]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,14 +17,9 @@ from ratti.verbs.check import Limits
 pytestmark = pytest.mark.torch
 pytest.importorskip("torch", reason="torch is missing (pip install 'ratti[train]')")
 
-FOLDER = Path(__file__).parents[1] / "benchmarks"
-
-
 @pytest.fixture(scope="module")
-def bench() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module("search")
-    sys.path.remove(str(FOLDER))
+def bench(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("search")
 
 
 def net(bench: ModuleType, val: float, instructions: int, right: np.ndarray) -> dict[str, Any]:

@@ -61,6 +61,19 @@ def names(text: str) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
+def add_loading(parser: argparse.ArgumentParser) -> None:
+    """--front-end, --window, --hop: what makes samples of recordings and tables."""
+    parser.add_argument("--front-end", metavar="NAME,KEY=VALUE",
+                        help="between sensor and net: log_mel,mels=40,coefficients=10; statistics; image,height=120,…")
+    parser.add_argument("--window", type=whole(1), metavar="ROWS", help="rows of a table that are one sample")
+    parser.add_argument("--hop", type=whole(1), metavar="ROWS", help="rows from one window to the next (a window's)")
+
+
+def cut(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How tables are cut, as `add_loading` was told: fields of the data's `Options`."""
+    return {k: getattr(arguments, k) for k in ("window", "hop") if getattr(arguments, k)}
+
+
 def front_end(text: str | None) -> dict[str, Any] | None:
     """The settings in `log_mel,mels=40,coefficients=10`; values are whole numbers or words, several joined by `+`."""
     if text is None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from ..errors import InputError
-from ._common import add_limits, front_end, limit_texts, limits, names, show, teller, whole
+from ._common import add_limits, add_loading, cut, front_end, limit_texts, limits, names, show, teller, whole
 
 HELP = "the whole way: train, quantize, emit C, measure on emulated devices, bundle"
 
@@ -20,10 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="PATH", help="where the data of a recipe are, if not where it says")
     parser.add_argument("--net", metavar="ID", help="the net, such as micro-1.0-8 (default: the largest that fits)")
     parser.add_argument("--size", type=whole(1), metavar="N", help="size of pictures where --net is left out (64)")
-    parser.add_argument("--front-end", metavar="NAME,KEY=VALUE",
-                        help="between sensor and net: log_mel,mels=40,coefficients=10; statistics; image,height=120,…")
-    parser.add_argument("--window", type=whole(1), metavar="ROWS", help="rows of a table that are one sample")
-    parser.add_argument("--hop", type=whole(1), metavar="ROWS", help="rows from one window to the next (a window's)")
+    add_loading(parser)
     parser.add_argument("--epochs", type=whole(1), metavar="N", help="training epochs")
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed of weights and order (default 0)")
     parser.add_argument("--out", metavar="DIR", help="where the bundle goes (default: runs/NAME)")
@@ -76,12 +72,7 @@ def _recipe(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
     out = arguments.out or f"runs/{name}"
     optimize = arguments.optimize or "auto"
     return recipe.Recipe(name, source, (model,), out, limit_texts(arguments), optimize, arguments.skip_damaged,
-                         front_end(arguments.front_end), _cut(arguments))
-
-
-def _cut(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of loading that were given."""
-    return {k: getattr(arguments, k) for k in ("window", "hop") if getattr(arguments, k)}
+                         front_end(arguments.front_end), cut(arguments))
 
 
 def _choose(arguments: argparse.Namespace, targets: tuple[str, ...]) -> str:
@@ -92,7 +83,7 @@ def _choose(arguments: argparse.Namespace, targets: tuple[str, ...]) -> str:
     bad = SKIPPED_SHARE if arguments.skip_damaged else 0.0
     resolution = side if Path(arguments.source).is_dir() or arguments.size else None
     data = load(arguments.source, Options(resolution=resolution, front_end=front_end(arguments.front_end),
-                                          max_bad_share=bad, **_cut(arguments)))
+                                          max_bad_share=bad, **cut(arguments)))
     net = default_net(data, targets, limits(arguments), data.input_shape[0])
     print(f"net: {net}, the largest stock net that fits", file=sys.stderr)
     return net

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._common import front_end, show, teller, whole
+from ._common import add_loading, cut, front_end, show, teller, whole
 
 HELP = "train a float net on data, alone or taught by another; compress and build go on from it"
 
@@ -31,9 +31,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--balanced", action="store_true",
                         help="classes of unequal size: weigh them, and select by balanced accuracy")
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed of weights and order (default 0)")
-    parser.add_argument("--front-end", metavar="NAME,KEY=VALUE", help="between sensor and net (ratti build --help)")
-    parser.add_argument("--window", type=whole(1), metavar="ROWS", help="rows of a table that are one sample")
-    parser.add_argument("--hop", type=whole(1), metavar="ROWS", help="rows from one window to the next (a window's)")
+    add_loading(parser)
 
 
 def training(arguments: argparse.Namespace) -> Any:
@@ -53,8 +51,7 @@ def loading(arguments: argparse.Namespace) -> Any:
     """The data's Options of `add_training`."""
     from ..data import Options
 
-    given = {n: getattr(arguments, n) for n in ("window", "hop") if getattr(arguments, n)}
-    return Options(front_end=front_end(arguments.front_end), **given)
+    return Options(front_end=front_end(arguments.front_end), **cut(arguments))
 
 
 def run(arguments: argparse.Namespace) -> int:

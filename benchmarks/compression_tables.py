@@ -166,8 +166,8 @@ def best(tested: list[Chain]) -> list[str]:
 def sizes(tested: list[Chain]) -> list[str]:
     rows = []
     for (data, net), group in _grouped(tested, "qat").items():
-        sizes = [f"{np.mean([t.step(step).bytes for t in group]):,.0f}" for step in ("float", "qat")]
-        rows.append([data, net, *sizes, *(_on_device(group, "qat", target) for target in devices.TARGETS)])
+        stored = [f"{np.mean([t.step(step).bytes for t in group]):,.0f}" for step in ("float", "qat")]
+        rows.append([data, net, *stored, *(_on_device(group, "qat", target) for target in devices.TARGETS)])
     head = ["data", "net", "float weights B", "int8 file B", "M4: instructions / RAM B / flash B", "RV32IMC"]
     return ["## Sizes", "", *_table(head, rows)]
 

@@ -17,6 +17,7 @@ from ratti.verbs.check import Limits
 pytestmark = pytest.mark.torch
 pytest.importorskip("torch", reason="torch is missing (pip install 'ratti[train]')")
 
+
 @pytest.fixture(scope="module")
 def bench(benchmark: Callable[[str], ModuleType]) -> ModuleType:
     return benchmark("search")

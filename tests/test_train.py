@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+
 import toys  # noqa: E402
 from ratti import train  # noqa: E402
 from ratti.data import Augment, Kind  # noqa: E402
